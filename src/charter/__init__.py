@@ -1,0 +1,5 @@
+"""Charter: Constitutional AI, whole."""
+
+from __future__ import annotations
+
+__version__ = "0.1.0"

@@ -1,0 +1,164 @@
+"""The command line: verbs only. What a verb does is in the modules that it imports when it is called.
+
+Exit codes: 0 done; 1 failed at work (state is kept); 2 what was given is wrong; 3 stopped by a budget; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shlex
+import signal
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+import click
+
+from charter import __version__
+from charter.core.errors import CharterError, MissingExtra, WorkError
+
+INTERRUPTED = 130
+_EXTRA_TRAIN = {"accelerate", "datasets", "peft", "torch", "transformers", "trl"}
+_QUIET = {  # libraries phone home and chat unless told not to, before they are imported
+    "DISABLE_TELEMETRY": "1",
+    "DO_NOT_TRACK": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "WANDB_DISABLED": "true",
+}
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="charter")
+def charter() -> None:
+    """Constitutional AI, whole: from written principles to a model that follows them, with the evidence."""
+
+
+@charter.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+def init(folder: Path) -> None:
+    """Write a recipe, a constitution and sample prompts into FOLDER, to start from."""
+    from charter.init import write
+
+    for path in write(folder):
+        click.echo(path)
+    click.echo(f"Next: name your model in {folder / 'recipe.yaml'}, then: charter run {folder / 'recipe.yaml'}")
+
+
+@charter.command()
+@click.option("--out", type=click.Path(path_type=Path), help="The run's folder.  [default: runs/demo-seedN]")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Another draw of everything.")
+@click.option("--quick", is_flag=True, help="Smaller and faster: to see that it works, not how well.")
+@click.option("--controls", is_flag=True, help="Also make the runs that must fail, and check that they do.")
+@click.option("--json", "as_json", is_flag=True, help="Print metrics.json alone on standard output.")
+def demo(out: Path | None, seed: int, quick: bool, controls: bool, as_json: bool) -> None:
+    """The whole method on the miniature world, from pretraining to report."""
+    from charter import pipeline
+    from charter.core.config import load_recipe
+    from charter.world import build
+
+    folder = build.world(seed=seed, quick=quick)
+    recipe = load_recipe(folder / "recipe.yaml", [f"seed={seed}"])
+    out = pipeline.run(recipe, out or Path("runs") / f"demo-{'quick-' if quick else ''}seed{seed}")
+    if controls:
+        from charter.controls import check
+
+        check(folder, out, [f"seed={seed}"])
+    _result(out, as_json)
+
+
+@charter.command()
+@click.argument("recipe", type=click.Path(path_type=Path))
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option("--out", type=click.Path(path_type=Path), help="The run's folder.  [default: runs/NAME]")
+@click.option("--until", metavar="STAGE", help="Stop after this stage.")
+@click.option("--from", "reuse", type=click.Path(path_type=Path), help="A run to reuse what has not changed from.")
+@click.option("--json", "as_json", is_flag=True, help="Print metrics.json alone on standard output.")
+def run(
+    recipe: Path, overrides: tuple[str, ...], out: Path | None, until: str | None, reuse: Path | None, as_json: bool
+) -> None:
+    """Run RECIPE, with any of its values overridden (revise.rounds=2). The same command goes on where a run stopped."""
+    from charter import pipeline
+    from charter.core.config import load_recipe
+
+    loaded = load_recipe(recipe, overrides)
+    _result(pipeline.run(loaded, out or Path("runs") / loaded.name, until=until, reuse=reuse), as_json)
+
+
+@charter.command()
+@click.argument("run_folder", metavar="RUN", type=click.Path(path_type=Path))
+def report(run_folder: Path) -> None:
+    """Rebuild RUN/report.html from what the run has so far."""
+    from charter.report import build
+
+    click.echo(build(run_folder))
+
+
+def _result(out: Path, as_json: bool) -> None:
+    """The figures and where the rest is."""
+    from charter import summary
+
+    if as_json:
+        click.echo(summary.metrics_text(out))
+    else:
+        summary.show(out)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and leave with its exit code."""
+    os.environ.update({name: os.environ.get(name, value) for name, value in _QUIET.items()})
+    logging.captureWarnings(True)  # other libraries' warnings belong into the run's log
+    signal.signal(signal.SIGTERM, _interrupt)
+    sys.exit(_guarded(sys.argv[1:] if arguments is None else arguments))
+
+
+def _guarded(arguments: list[str]) -> int:
+    """Run one command; turn whatever happens into one message and an exit code."""
+    try:
+        charter.main(arguments, prog_name="charter", standalone_mode=False)
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo(f"interrupted{_resume(arguments)}", err=True)
+        return INTERRUPTED
+    except Exception as error:
+        return _failed(error, arguments)
+    return 0
+
+
+def _failed(error: Exception, arguments: list[str]) -> int:
+    """One message: an expected error's own; else one line and where the traceback is."""
+    from charter.core import files
+
+    if os.environ.get("CHARTER_DEBUG"):
+        traceback.print_exception(error)
+    if files.is_full_disk(error) and not isinstance(error, CharterError):
+        error = files.full_disk(Path.cwd())
+    if isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] in _EXTRA_TRAIN:
+        error = MissingExtra(str(error.name).split(".")[0], "train")
+    if isinstance(error, CharterError):
+        click.echo(f"error: {error}{_resume(arguments) if isinstance(error, WorkError) else ''}", err=True)
+        return error.exit_code
+    text = str(error).splitlines()
+    what = f"{type(error).__name__}{': ' + text[0] if text else ''}"
+    notes = getattr(error, "__notes__", None) or ["set CHARTER_DEBUG=1 to see the traceback"]
+    click.echo(f"error: unexpected {what} ({notes[-1]}){_resume(arguments)}", err=True)
+    return 1
+
+
+def _resume(arguments: list[str]) -> str:
+    """How to go on, where the command can."""
+    resumable = arguments[:1] in (["run"], ["demo"])
+    return f"\n  to go on where it stopped: charter {shlex.join(arguments)}" if resumable else ""
+
+
+def _interrupt(*_: Any) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,26 @@
+"""Constitutions that come with Charter: `library:NAME` in a recipe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+
+
+def names() -> list[str]:
+    """What there is, in alphabetical order."""
+    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
+def path(name: str) -> Path:
+    """The file of a constitution. Raises InputError for a name that is not here."""
+    from difflib import get_close_matches
+
+    from charter.core.errors import InputError
+
+    here = names()
+    if name not in here:
+        close = get_close_matches(name, here, n=1)
+        hint = f"did you mean library:{close[0]}? " if close else ""
+        raise InputError(f"the library has no constitution '{name}'", cure=f"{hint}the library has {', '.join(here)}")
+    return FOLDER / f"{name}.yaml"

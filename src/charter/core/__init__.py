@@ -1,0 +1,1 @@
+"""Records, recipes, the run's folder: what every other part stands on."""

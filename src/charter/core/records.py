@@ -1,0 +1,182 @@
+"""The things that Charter makes, as small frozen records.
+
+    Message      who said what
+    Prompt       a conversation that waits for the assistant's answer
+    Round        one principle's critique of an answer, and the revision
+    Chain        a prompt, the first answer, and the rounds of revision that followed (paper section 3.1)
+    Comparison   two answers to one prompt
+    Verdict      one judgement of a comparison under one principle in one order; it may be invalid
+    Preference   a comparison with its verdicts and the probability that the first answer is better (section 4.1)
+
+Records are symmetric where the thing is: `comparison.swap()` exchanges the answers, and `verdict.swap()` and
+`preference.swap()` go with it. They round-trip through JSON (`to_json`, `from_json`); `from_json` validates.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, Self
+
+Role = Literal["system", "user", "assistant"]
+
+
+def _build_adapter(cls: type) -> Any:
+    from pydantic import TypeAdapter  # late: the command line must start without it
+
+    return TypeAdapter(cls)
+
+
+_adapter: Callable[[type], Any] = functools.cache(_build_adapter)
+
+
+class Record:
+    """JSON and plain-dict round trips for the frozen dataclasses below."""
+
+    __slots__ = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dicts, lists, strings and numbers."""
+        return asdict(self)  # type: ignore[call-overload, no-any-return]
+
+    def to_json(self) -> str:
+        """One line of JSON."""
+        text: str = _adapter(type(self)).dump_json(self).decode()
+        return text
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Self:
+        """Validate plain data; raises pydantic's ValidationError."""
+        record: Self = _adapter(cls).validate_python(data)
+        return record
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """Validate one JSON document; raises pydantic's ValidationError."""
+        record: Self = _adapter(cls).validate_json(text)
+        return record
+
+
+@dataclass(frozen=True, slots=True)
+class Message(Record):
+    """One turn of a conversation."""
+
+    role: Role
+    content: str
+
+
+Conversation = tuple[Message, ...]
+
+
+def user(content: str) -> Message:
+    """A turn of the user."""
+    return Message("user", content)
+
+
+def assistant(content: str) -> Message:
+    """A turn of the assistant."""
+    return Message("assistant", content)
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt(Record):
+    """A conversation that ends with the user. `kind` is for reports (harmful, benign, look_alike, ...) and is never
+    read by what trains, labels or selects; `cluster` groups prompts that are not independent (intervals resample
+    clusters)."""
+
+    id: str
+    messages: Conversation
+    source: str = "red_team"
+    kind: str | None = None
+    cluster: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The user's last words."""
+        return self.messages[-1].content
+
+
+@dataclass(frozen=True, slots=True)
+class Round(Record):
+    """One revision. `critique` is None for a direct revision; the hash is that of the principle as it was worded."""
+
+    principle_id: str
+    principle_hash: str
+    critique: str | None
+    revision: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chain(Record):
+    """A prompt answered once and revised round after round. `chain` numbers the chains of one prompt from 0."""
+
+    prompt: Prompt
+    chain: int
+    response: str
+    rounds: tuple[Round, ...] = ()
+    model: str = ""
+    constitution_hash: str = ""
+    seed: int = 0
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """The first answer and the revision of every round."""
+        return (self.response, *(r.revision for r in self.rounds))
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison(Record):
+    """Two answers to one prompt."""
+
+    id: str
+    prompt: Prompt
+    a: str
+    b: str
+
+    def swap(self) -> Comparison:
+        """The same comparison with the answers exchanged."""
+        return replace(self, a=self.b, b=self.a)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict(Record):
+    """One judgement. `p_a` is the probability that answer `a` of the comparison is better, whatever the order in which
+    the answers were shown; None means invalid, with the reason, and is never read as a tie. `order` is 'ab' where `a`
+    was shown first. `mass` is the probability the model gave to the options together."""
+
+    principle_id: str
+    principle_hash: str
+    order: Literal["ab", "ba"]
+    p_a: float | None
+    mass: float | None = None
+    reason: str | None = None
+
+    def swap(self) -> Verdict:
+        """The verdict on the swapped comparison."""
+        return replace(
+            self, order="ba" if self.order == "ab" else "ab", p_a=None if self.p_a is None else 1.0 - self.p_a
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Preference(Record):
+    """A labelled comparison. `p_a` None: no valid verdict. `source` names the objective: 'harmless' or 'helpful';
+    `labels` who judged: 'ai', 'human' or 'simulated'."""
+
+    comparison: Comparison
+    p_a: float | None
+    verdicts: tuple[Verdict, ...] = ()
+    source: str = "harmless"
+    labels: str = "ai"
+    constitution_hash: str = ""
+    model: str = ""
+
+    def swap(self) -> Preference:
+        """The same preference with the answers exchanged."""
+        return replace(
+            self,
+            comparison=self.comparison.swap(),
+            p_a=None if self.p_a is None else 1.0 - self.p_a,
+            verdicts=tuple(v.swap() for v in self.verdicts),
+        )

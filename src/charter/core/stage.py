@@ -1,0 +1,66 @@
+"""What a stage of a run is given and gives.
+
+A stage's function is plain: `f(stage, <configs...>, <artifacts...>) -> None`, and it writes `stage.out`, a file or a
+folder. It runs as well without a run, on `Stage.detached(out)`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from charter.core.progress import Progress, Show, progress
+
+Metrics = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A file or folder on disk and the fingerprint of what decided its contents."""
+
+    path: Path
+    fingerprint: str
+
+
+def _nowhere(_: Metrics) -> None:
+    """The metrics of a detached stage are kept in `Stage.metrics` alone."""
+
+
+@dataclass(slots=True)
+class Stage:
+    """One stage at work. `out` does not exist yet, its folder does; what is written there is moved into the run's
+    folder when the function returns. `seed` is the run's seed: derive from it (`core/seeds.py`)."""
+
+    name: str
+    out: Path
+    seed: int
+    log: logging.Logger
+    counts: dict[str, float] = field(default_factory=dict)
+    metrics: list[Metrics] = field(default_factory=list)
+    show: Show = "auto"
+    sink: Callable[[Metrics], None] = _nowhere
+
+    @classmethod
+    def detached(cls, out: Path, seed: int = 0) -> Stage:
+        """A stage without a run, for tests and tools."""
+        out.parent.mkdir(parents=True, exist_ok=True)
+        return cls("detached", out, seed, logging.getLogger("charter.detached"), show="silent")
+
+    def count(self, **numbers: float) -> None:
+        """Add to the manifest's counts. The first one counted is shown when the stage ends."""
+        for name, number in numbers.items():
+            self.counts[name] = self.counts.get(name, 0) + number
+
+    def metric(self, **values: Any) -> None:
+        """Append one line to the run's metrics.jsonl."""
+        line = {"stage": self.name, **values}
+        self.metrics.append(line)
+        self.sink(line)
+
+    def progress(self, total: int | None, what: str) -> contextlib.AbstractContextManager[Progress]:
+        """Show progress: `with stage.progress(len(prompts), "answers") as bar: ... bar.advance()`."""
+        return progress(total, what, self.show)

@@ -1,0 +1,210 @@
+"""Constitutional AI from top to bottom (figure 1 of the paper): the stages in their order, and nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+from charter import constitution as constitutions
+from charter.core.errors import InputError
+from charter.core.progress import Show
+from charter.core.recipe import Recipe
+from charter.core.run import Artifact, Reached, RunFolder
+from charter.inputs import base, check, comparisons_of, prompts_of, tuned
+
+STAGES = (
+    *("respond", "respond_helpful", "revise", "sl", "pair", "label", "pm", "rl"),
+    *("evaluate_chains", "evaluate_direct", "evaluate_sl", "evaluate_rl", "evaluate_labels", "evaluate_scores"),
+    *("evaluate", "report"),
+)
+
+
+def run(
+    recipe: Recipe,
+    out: Path,
+    *,
+    until: str | None = None,
+    reuse: Path | None = None,
+    supervised_only: bool = False,
+    show: Show = "auto",
+) -> Path:
+    """Run the recipe in the folder `out`, or go on where it stopped; returns the folder. `until` is the last stage to
+    run; stages of the run `reuse` that would be the same are taken from there; `supervised_only` leaves out feedback
+    and reinforcement learning, and evaluates. Raises InputError for what is wrong with what was given, before anything
+    is run, and WorkError for what fails at work."""
+    _check_stage(until)
+    law = constitutions.load(recipe.constitution)
+    check(recipe)
+    with RunFolder(out, recipe, reuse=reuse, show=show, until=until) as run, contextlib.suppress(Reached):
+        run.write("constitution.yaml", f"# hash: {law.hash}\n{constitutions.dumps(law)}")
+        run.manifest.data["constitution_hash"] = law.hash
+        constitution = Artifact(run.path / "constitution.yaml", law.hash)
+        red_team = prompts_of(run, "red_team", recipe.prompts.red_team)
+        helpful = prompts_of(run, "helpful", recipe.prompts.helpful) if recipe.prompts.helpful else None
+
+        sl = supervised(run, constitution, red_team, helpful)
+        pm = None if supervised_only else feedback(run, constitution, red_team, sl)
+        rl = None if pm is None else reinforcement(run, sl, pm, red_team, helpful)
+        evaluation(run, constitution, sl=sl, pm=pm, rl=rl)
+        report(run)
+    return run.path
+
+
+def supervised(run: RunFolder, constitution: Artifact, red_team: Artifact, helpful: Artifact | None) -> Artifact:
+    """The supervised stage (section 3): a model that has learned from its own revisions, SL-CAI."""
+    recipe, models, threads = run.recipe, run.recipe.models, run.recipe.threads
+    from charter.revise import respond, revise
+
+    # Section 3.1: the helpful-only assistant answers red-team prompts ...
+    responses = run.stage(
+        "respond",
+        respond,
+        out="responses.parquet",
+        config=(recipe.respond, models.assistant, threads),
+        inputs=(red_team,),
+        samples=recipe.respond.chains,
+    )
+    # ... and, for section 3.2, prompts that ask for help.
+    answers = None
+    if helpful is not None:
+        answers = run.stage(
+            "respond_helpful",
+            respond,
+            out="helpful.parquet",
+            config=(recipe.respond, models.assistant, threads),
+            inputs=(helpful,),
+            samples=recipe.respond.helpful_samples,
+            source="helpful",
+        )
+    # Section 3.1: critique and revision, round after round, under principles drawn from the constitution.
+    revisions = run.stage(
+        "revise",
+        revise,
+        out="revisions.parquet",
+        config=(recipe.revise, models.assistant, models.critic, threads),
+        inputs=(constitution, responses),
+    )
+    from charter.train import sl
+
+    # Section 3.2: fine-tune on the revisions and the helpful answers.
+    return run.stage(
+        "sl", sl.train, out="models/sl", config=(recipe.sl, base(recipe), threads), inputs=(revisions, answers)
+    )
+
+
+def feedback(run: RunFolder, constitution: Artifact, red_team: Artifact, sl: Artifact) -> Artifact:
+    """AI feedback (section 4.1): a preference model that has learned the feedback model's judgements."""
+    recipe, models, threads = run.recipe, run.recipe.models, run.recipe.threads
+    from charter.prefer import label, pairs
+
+    # Two answers of SL-CAI to every red-team prompt.
+    comparisons = run.stage(
+        "pair", pairs, out="pairs.parquet", config=(recipe.pair, tuned(recipe), threads), inputs=(sl, red_team)
+    )
+    # The feedback model says which is better under a drawn principle.
+    preferences = run.stage(
+        "label",
+        label,
+        out="preferences.parquet",
+        config=(recipe.label, models.feedback or models.assistant, threads),
+        inputs=(constitution, comparisons),
+    )
+    from charter.train import preference_model
+
+    # A preference model learns AI harmlessness and given helpfulness comparisons together.
+    start = sl if recipe.pm.start_from == "sl" else base(recipe)
+    helpful = comparisons_of(run, recipe.comparisons.helpful) if recipe.comparisons.helpful else None
+    return run.stage(
+        "pm",
+        preference_model.train,
+        out="models/pm",
+        config=(recipe.pm, threads),
+        inputs=(start, preferences, helpful),
+    )
+
+
+def reinforcement(run: RunFolder, sl: Artifact, pm: Artifact, red_team: Artifact, helpful: Artifact | None) -> Artifact:
+    """Reinforcement learning against the preference model (section 4.2): RL-CAI."""
+    from charter.train.rl import ppo
+
+    return run.stage(
+        "rl",
+        ppo.train,
+        out="models/rl",
+        config=(run.recipe.rl, run.recipe.threads),
+        inputs=(sl, pm, red_team, helpful),
+    )
+
+
+def evaluation(
+    run: RunFolder, constitution: Artifact, *, sl: Artifact, pm: Artifact | None = None, rl: Artifact | None = None
+) -> None:
+    """What the models do on prompts that nothing was trained on (section 5), as far as the recipe has such prompts."""
+    recipe, models, threads = run.recipe, run.recipe.models, run.recipe.threads
+    if recipe.prompts.evaluation is None:
+        return
+    from charter.evaluate import stages
+
+    prompts, config = prompts_of(run, "evaluation", recipe.prompts.evaluation), recipe.evaluate
+    direct = rl_answers = labels = scores = None
+    answering = (config, tuned(recipe), threads)
+    # Figure 5: the harm that is left after every round of revision ...
+    chains = run.stage(
+        "evaluate_chains",
+        stages.evaluate_chains,
+        out="evaluation/chains.parquet",
+        config=(config, recipe.revise, models.assistant, models.critic, threads),
+        inputs=(constitution, prompts),
+    )
+    # ... and figure 7: what critiques add to revisions.
+    if config.revisions:
+        direct = run.stage(
+            "evaluate_direct",
+            stages.evaluate_direct,
+            out="evaluation/direct.parquet",
+            config=(recipe.revise, models.assistant, threads),
+            inputs=(constitution, chains),
+        )
+    # Figures 2 and 3: the trained models on the same prompts.
+    out = "evaluation/sl.parquet"
+    sl_answers = run.stage("evaluate_sl", stages.evaluate_answers, out=out, config=answering, inputs=(prompts, sl))
+    if rl is not None:
+        out = "evaluation/rl.parquet"
+        rl_answers = run.stage("evaluate_rl", stages.evaluate_answers, out=out, config=answering, inputs=(prompts, rl))
+    # Figures 4 and 9: the feedback model and the preference model on pairs whose better answer is known.
+    if config.pairs is not None:
+        labels = run.stage(
+            "evaluate_labels",
+            stages.evaluate_labels,
+            out="evaluation/labels.parquet",
+            config=(config.pairs, recipe.label, models.feedback or models.assistant, threads),
+            inputs=(constitution,),
+        )
+        if pm is not None:
+            scores = run.stage(
+                "evaluate_scores",
+                stages.evaluate_scores,
+                out="evaluation/scores.parquet",
+                config=(config.pairs, threads),
+                inputs=(pm,),
+            )
+    run.stage(
+        "evaluate",
+        stages.evaluate,
+        out="metrics.json",
+        config=(config, stages.run_summary(run.path)),
+        inputs=(chains, direct, sl_answers, rl_answers, labels, scores),
+    )
+
+
+def report(run: RunFolder) -> None:
+    """One self-contained page. It reads the whole folder, so it is made anew each time."""
+    from charter.report import build
+
+    build(run.path)
+
+
+def _check_stage(name: str | None) -> None:
+    """Raises InputError for a stage that does not exist."""
+    if name is not None and name not in STAGES:
+        raise InputError(f"there is no stage '{name}'", where="--until", cure=f"one of: {', '.join(STAGES)}")

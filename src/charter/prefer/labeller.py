@@ -1,0 +1,159 @@
+"""The stage `label`: which answer is better under a principle, by multiple choice (section 4.1 of the paper).
+
+The label is soft: the probabilities of (A) and (B), normalised. The paper asks in one order; here both are asked and
+averaged, because models favour a position (Lee et al. 2023), and averaging takes the favour out. Several principles
+may be asked and averaged too, which the paper found to make preference models more robust.
+
+A verdict that cannot be read is invalid, with its reason; it is never a tie and never a default. Where one order is
+invalid, the principle is left out altogether: the order that is left would carry the position's favour, which is what
+the other order is there to cancel."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import Counter
+from collections.abc import Sequence
+from statistics import fmean
+from typing import Literal
+
+from charter import constitution as constitutions
+from charter.constitution import Constitution, Principle, draw
+from charter.core.recipe import LabelConfig, ModelConfig
+from charter.core.records import Comparison, Preference, Verdict, user
+from charter.core.seeds import derive
+from charter.core.stage import Artifact, Stage
+from charter.core.tables import read_records, write_records
+from charter.models import open_engine
+from charter.models.engine import Choice, ChooseRequest, Engine
+from charter.models.usage import for_each, total_usage
+from charter.prefer import quality
+from charter.prefer.templates import OPTIONS, judge_message
+
+VERSION = 1
+
+Order = Literal["ab", "ba"]
+
+
+def label(
+    stage: Stage,
+    config: LabelConfig,
+    feedback: ModelConfig,
+    threads: int | None,
+    constitution: Artifact,
+    comparisons: Artifact,
+) -> None:
+    """Label every comparison with the feedback model. Writes a Preference for each, in order, those without a valid
+    verdict too, and counts what is known of the labels' quality without gold."""
+    engine = open_engine(feedback, threads)
+    principles = constitutions.load(constitution.path)
+    todo = read_records(comparisons.path, Comparison)
+
+    async def work(comparison: Comparison) -> Preference:
+        return await judge(engine, principles, config, comparison, stage.seed)
+
+    with stage.progress(len(todo), "labels") as bar:
+        preferences = asyncio.run(for_each(work, todo, bar.advance))
+    stage.count(comparisons=write_records(stage.out, preferences), **total_usage(engine), **_counts(preferences))
+
+
+async def judge(
+    engine: Engine, constitution: Constitution, config: LabelConfig, comparison: Comparison, run_seed: int
+) -> Preference:
+    """Label one comparison under `config.principles` drawn principles. `p_a` is None where no verdict is valid."""
+    principles = _draw(constitution, config.principles, (run_seed, comparison.id))
+    asked = [
+        (principle, order)
+        for k, principle in enumerate(principles)
+        for order in _orders(config, derive(run_seed, comparison.id, k, "order"))
+    ]
+    verdicts = await asyncio.gather(*(_verdict(engine, config, comparison, *question) for question in asked))
+    return Preference(
+        comparison,
+        _finish(combine(verdicts), config),
+        tuple(verdicts),
+        constitution_hash=constitution.hash,
+        model=engine.name,
+    )
+
+
+def combine(verdicts: Sequence[Verdict]) -> float | None:
+    """The mean over the orders of each principle, then over the principles whose verdicts are all valid."""
+    by_principle: dict[str, list[float | None]] = {}
+    for verdict in verdicts:
+        by_principle.setdefault(verdict.principle_id, []).append(verdict.p_a)
+    means = []
+    for probabilities in by_principle.values():
+        valid = [p for p in probabilities if p is not None]
+        if len(valid) == len(probabilities):
+            means.append(fmean(valid))
+    return fmean(means) if means else None
+
+
+def read_choice(choice: Choice, min_mass: float) -> tuple[float | None, str | None]:
+    """The probability of the first option among the options, or None and the reason why it cannot be read."""
+    best = max(choice.logprobs)
+    if not math.isfinite(choice.mass) or not math.isfinite(best) or any(math.isnan(x) for x in choice.logprobs):
+        return None, "not_finite"
+    if choice.mass < min_mass:
+        return None, "low_mass"
+    weights = [math.exp(x - best) for x in choice.logprobs]
+    return weights[0] / sum(weights), None
+
+
+async def _verdict(
+    engine: Engine, config: LabelConfig, comparison: Comparison, principle: Principle, order: Order
+) -> Verdict:
+    """Ask in one order. `shown` is the comparison as the judge sees it; its verdict is swapped back with it."""
+    shown = comparison if order == "ab" else comparison.swap()
+    assert principle.comparison is not None, "only principles with a comparison are drawn"
+    message = judge_message(shown.prompt.messages, principle.comparison, shown.a, shown.b)
+    choice = await engine.choose(ChooseRequest((user(message),), OPTIONS))
+    p_first, reason = read_choice(choice, config.min_mass)
+    mass = choice.mass if math.isfinite(choice.mass) else None
+    verdict = Verdict(principle.id, principle.hash, "ab", p_first, mass, reason)
+    return verdict if order == "ab" else verdict.swap()
+
+
+def _draw(constitution: Constitution, count: int, key: tuple[int, str]) -> list[Principle]:
+    """Up to `count` different principles."""
+    drawn: dict[str, Principle] = {}
+    for k in range(count):
+        principle = draw(constitution, "comparison", (*key, k), exclude=drawn.keys())
+        if principle.id in drawn:  # all have been drawn
+            break
+        drawn[principle.id] = principle
+    return list(drawn.values())
+
+
+def _orders(config: LabelConfig, seed: int) -> tuple[Order, ...]:
+    if config.orders == "both":
+        return ("ab", "ba")
+    return ("ba",) if seed % 2 else ("ab",)
+
+
+def _finish(p_a: float | None, config: LabelConfig) -> float | None:
+    """Round where labels are hard (an exact tie stays one: there is no side to round it to), exchange where they are
+    flipped."""
+    if p_a is None:
+        return None
+    if not config.soft and p_a != 0.5:
+        p_a = float(p_a > 0.5)
+    return 1.0 - p_a if config.flip else p_a
+
+
+def _counts(preferences: Sequence[Preference]) -> dict[str, float]:
+    verdicts = [verdict for preference in preferences for verdict in preference.verdicts]
+    reasons = Counter(verdict.reason for verdict in verdicts if verdict.p_a is None)
+    figures = {
+        "position_bias": quality.position_bias(preferences),
+        "first_option_rate": quality.first_option_rate(preferences),
+        "mean_confidence": quality.mean_confidence(preferences),
+    }
+    return {
+        "verdicts": len(verdicts),
+        "invalid": reasons.total(),
+        **{f"invalid_{reason}": count for reason, count in sorted(reasons.items(), key=str)},
+        "unlabelled": sum(preference.p_a is None for preference in preferences),
+        **{name: figure for name, figure in figures.items() if figure is not None},
+    }

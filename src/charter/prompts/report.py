@@ -1,0 +1,61 @@
+"""What was found in a file of prompts or comparisons: nothing is dropped silently."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_SHOWN = 5
+
+
+@dataclass(slots=True)
+class PromptReport:
+    """Counts of one file, filled while it is read. Lines are numbered from 1.
+
+    Every row is a taken one, a duplicate, or set aside: `rows == taken + len(duplicates) + set_aside_rows`.
+    """
+
+    path: Path
+    rows: int = 0
+    """Rows read (up to the limit)."""
+    taken: int = 0
+    """Prompts or comparisons made of them."""
+    duplicates: list[int] = field(default_factory=list)
+    """Lines of rows that say the same as an earlier one; they are dropped."""
+    odd: dict[str, list[int]] = field(default_factory=dict)
+    """Lines by what is unusual about them; they are kept where nothing is in the way."""
+    set_aside: dict[str, list[int]] = field(default_factory=dict)
+    """Lines by why they could not be used."""
+
+    @property
+    def set_aside_rows(self) -> int:
+        """How many rows could not be used."""
+        return sum(map(len, self.set_aside.values()))
+
+    @property
+    def odd_rows(self) -> int:
+        """How many rows have something unusual, each counted once."""
+        return len({line for lines in self.odd.values() for line in lines})
+
+    def counts(self) -> dict[str, int]:
+        """Flat numbers for a manifest."""
+        return {
+            "rows": self.rows,
+            "taken": self.taken,
+            "duplicates": len(self.duplicates),
+            "odd": self.odd_rows,
+            "set_aside": self.set_aside_rows,
+        }
+
+    def __str__(self) -> str:
+        lines = [f"{self.path}: {self.rows} rows, {self.taken} taken"]
+        if self.duplicates:
+            lines.append(f"duplicates, dropped: {_listed(self.duplicates)}")
+        lines += [f"odd, {reason}: {_listed(where)}" for reason, where in sorted(self.odd.items())]
+        lines += [f"set aside, {reason}: {_listed(where)}" for reason, where in sorted(self.set_aside.items())]
+        return "\n  ".join(lines)
+
+
+def _listed(lines: list[int]) -> str:
+    shown = ", ".join(map(str, lines[:_SHOWN])) + (", ..." if len(lines) > _SHOWN else "")
+    return f"{len(lines)} (line {shown})" if len(lines) == 1 else f"{len(lines)} (lines {shown})"

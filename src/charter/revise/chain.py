@@ -1,0 +1,56 @@
+"""One chain of critiques and revisions: section 3.1 of the paper.
+
+    conversation + answer -> critique request -> critique -> revision request -> revision
+
+repeated, where the next round sees the conversation with the revision in the answer's place. A direct revision
+(section 3.5) leaves the critique out. Two departures: the requests are chat turns, so that there are no few-shot
+examples to set the point of view; and a principle is drawn again only when all have been used, because asking twice
+for the same thing wastes a round."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from charter.constitution import Constitution, draw
+from charter.core.recipe import ReviseConfig
+from charter.core.records import Chain, Conversation, Round, assistant, user
+from charter.core.seeds import derive
+from charter.models.engine import Engine, GenerateRequest
+
+
+async def revise_chain(
+    engine: Engine, critic: Engine, constitution: Constitution, config: ReviseConfig, chain: Chain, run_seed: int
+) -> Chain:
+    """Revise the chain's last answer `config.rounds` times: `critic` writes the critiques, `engine` the revisions.
+    Both the principles and the texts derive from `run_seed`, the prompt, the chain and the number of the round (from
+    1); critiqued and direct chains draw the same principles. A principle without a critique revises directly."""
+    rounds = list(chain.rounds)
+    for number in range(len(rounds) + 1, len(rounds) + config.rounds + 1):
+        key = (run_seed, chain.prompt.id, chain.chain, number)
+        principle = draw(constitution, "revision", key, exclude=_used(rounds))
+        conversation: Conversation = (
+            *chain.prompt.messages,
+            assistant(rounds[-1].revision if rounds else chain.response),
+        )
+        critique = None
+        if config.critique and principle.critique:
+            conversation = (*conversation, user(principle.critique))
+            critique = await _ask(critic, conversation, derive(*key, "critique"), config)
+            conversation = (*conversation, assistant(critique))
+        assert principle.revision is not None, "only principles with a revision are drawn"
+        conversation = (*conversation, user(principle.revision))
+        revision = await _ask(engine, conversation, derive(*key, "revision"), config)
+        rounds.append(Round(principle.id, principle.hash, critique, revision))
+    return replace(chain, rounds=tuple(rounds), constitution_hash=constitution.hash)
+
+
+def _used(rounds: list[Round]) -> set[str]:
+    """The principles that were drawn since all had been used: those drawn fewer times come first."""
+    names = [done.principle_id for done in rounds]
+    most = max(map(names.count, names), default=0)
+    return {name for name in names if names.count(name) == most}
+
+
+async def _ask(engine: Engine, conversation: Conversation, seed: int, config: ReviseConfig) -> str:
+    request = GenerateRequest(conversation, seed, config.max_new_tokens, config.temperature)
+    return (await engine.generate(request)).text

@@ -1,0 +1,1 @@
+"""Reinforcement learning against the preference model (section 4.2)."""

@@ -1,0 +1,206 @@
+"""SL-CAI: supervised fine-tuning on revisions and helpful answers (section 3.2).
+
+Every round's revision is an answer to the original prompt; the first answer, which may be harmful, is none. The trainer
+is TRL's. It is given token ids and labels, so that it tokenises nothing itself: training, sampling and scoring see the
+same template. Loss falls on the answer's tokens and its end-of-sequence token alone.
+
+All revisions are kept, also where two rounds wrote the same words (the paper trains on every round; they are counted).
+Helpful answers are taken up to `helpful_fraction` of the data: a seeded subsample where there are more, all of them
+where there are fewer.
+
+Departures from the paper: the number of epochs, the batch and the rate come from the recipe.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from charter.core.errors import WorkError
+from charter.core.recipe import SLConfig
+from charter.core.records import Chain, Conversation
+from charter.core.seeds import derive
+from charter.core.stage import Artifact, Stage
+from charter.core.tables import read_records
+from charter.models.chat import encode_answer
+from charter.models.loading import load_causal_lm, load_tokenizer
+from charter.train.common import has_bf16, no_warnings, numpy_seed, scheduler_name, session
+
+VERSION = 1
+LOGGED_STEPS = 50
+"""Lines of metrics in one training, about."""
+IGNORED = -100
+"""The label of a token without loss."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A conversation and the answer to learn."""
+
+    messages: Conversation
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRow:
+    """One training row: (L) token ids, and labels that are IGNORED on the prompt."""
+
+    input_ids: list[int]
+    labels: list[int]
+
+
+def train(
+    stage: Stage,
+    config: SLConfig,
+    start: Artifact,
+    threads: int | None,
+    revisions: Artifact,
+    helpful: Artifact | None,
+) -> None:
+    """Fine-tune the model folder `start` on chains of revisions and helpful answers; `stage.out` becomes a model
+    folder.
+
+    Raises WorkError where there is nothing to train on.
+    """
+    chains = read_records(revisions.path, Chain)
+    helpful_chains = read_records(helpful.path, Chain) if helpful else []
+    examples = mix(stage, config, revision_examples(config, chains), helpful_examples(helpful_chains))
+    with session(derive(stage.seed, "sl"), threads) as device:
+        tokenizer = load_tokenizer(start.path)
+        rows = tokenise(stage, config, tokenizer, examples)
+        model = load_causal_lm(start.path, dtype="float32", device=str(device))
+        fit(stage, config, model, tokenizer, rows)
+        model.save_pretrained(stage.out)
+        tokenizer.save_pretrained(stage.out)
+
+
+def revision_examples(config: SLConfig, chains: Sequence[Chain]) -> list[Example]:
+    """The revisions to train on: those of all rounds, or the last of each chain."""
+    rounds = slice(None) if config.train_on == "all_rounds" else slice(-1, None)
+    return [Example(chain.prompt.messages, r.revision) for chain in chains for r in chain.rounds[rounds]]
+
+
+def helpful_examples(chains: Sequence[Chain]) -> list[Example]:
+    """The assistant's own answers to the helpful prompts."""
+    return [Example(chain.prompt.messages, chain.response) for chain in chains]
+
+
+def mix(stage: Stage, config: SLConfig, revisions: Sequence[Example], helpful: Sequence[Example]) -> list[Example]:
+    """All revisions and so many helpful answers that they make up `helpful_fraction`, as far as there are enough.
+
+    Empty answers are left out; answers that stand there twice are kept; both are counted.
+    """
+    kept = [example for example in revisions if example.answer.strip()]
+    usable = [example for example in helpful if example.answer.strip()]
+    empty = len(revisions) + len(helpful) - len(kept) - len(usable)
+    if not kept:
+        raise WorkError("there are no revisions to train on", cure="look at the revisions: all of them are empty")
+    wanted = round(len(kept) * config.helpful_fraction / (1.0 - config.helpful_fraction))
+    if wanted < len(usable):
+        usable = random.Random(derive(stage.seed, "sl", "helpful")).sample(usable, wanted)
+    examples = [*kept, *usable]
+    duplicates = len(examples) - len(set(examples))
+    stage.count(revisions=len(kept), helpful=len(usable), empty=empty, duplicates=duplicates)
+    return examples
+
+
+def tokenise(stage: Stage, config: SLConfig, tokenizer: Any, examples: Sequence[Example]) -> list[TokenRow]:
+    """Token ids and labels; rows longer than `max_length` are left out and counted. WorkError if none is left."""
+    rows: list[TokenRow] = []
+    for example in examples:
+        prompt, answer = encode_answer(tokenizer, example.messages, example.answer)
+        if len(prompt) + len(answer) <= config.max_length:
+            rows.append(TokenRow([*prompt, *answer], [*[IGNORED] * len(prompt), *answer]))
+    stage.count(rows=len(rows), too_long=len(examples) - len(rows), tokens=sum(len(row.input_ids) for row in rows))
+    if not rows:
+        raise WorkError(f"every row is longer than {config.max_length} tokens", cure="raise sl.max_length")
+    return rows
+
+
+def fit(stage: Stage, config: SLConfig, model: Any, tokenizer: Any, rows: Sequence[TokenRow]) -> None:
+    """Train `model` in place with TRL's SFTTrainer."""
+    with no_warnings():
+        from datasets import Dataset
+        from transformers import PrinterCallback
+        from trl.trainer.sft_trainer import SFTTrainer
+    data = Dataset.from_dict(
+        {
+            "input_ids": [row.input_ids for row in rows],
+            "labels": [row.labels for row in rows],
+            "length": [len(row.input_ids) for row in rows],
+        }
+    )
+    steps = config.num_train_epochs * -(-len(rows) // config.per_device_train_batch_size)
+    with no_warnings():  # newer libraries rename what older ones need
+        arguments = trainer_arguments(stage, config, steps)
+    with stage.progress(steps, "SL-CAI") as progress:
+        trainer = SFTTrainer(
+            model=model,
+            args=arguments,
+            train_dataset=data,
+            processing_class=tokenizer,
+            callbacks=[_relay(stage, progress)],
+        )
+        trainer.remove_callback(PrinterCallback)
+        result = trainer.train()
+    # The trainer patches the model's forward for its own loss; an instance attribute hides the class's method.
+    model.__dict__.pop("forward", None)
+    model.eval()
+    stage.count(steps=result.global_step, loss=round(float(result.training_loss), 4))
+
+
+def trainer_arguments(stage: Stage, config: SLConfig, steps: int) -> Any:
+    """TRL's configuration: what the recipe says, and off what the library turns on by itself."""
+    from trl.trainer.sft_config import SFTConfig
+
+    return SFTConfig(
+        output_dir=str(stage.out),
+        seed=numpy_seed(derive(stage.seed, "sl")),
+        learning_rate=config.learning_rate,
+        num_train_epochs=config.num_train_epochs,
+        per_device_train_batch_size=config.per_device_train_batch_size,
+        warmup_steps=round(config.warmup_ratio * steps),
+        lr_scheduler_type=scheduler_name(config),
+        weight_decay=config.weight_decay,
+        max_grad_norm=config.max_grad_norm,
+        max_length=None,  # longer rows are left out already; cutting would drop their end
+        dataset_kwargs={"skip_prepare_dataset": True},  # rows have ids and labels
+        train_sampling_strategy="group_by_length",
+        packing=False,
+        bf16=has_bf16(),
+        gradient_checkpointing=False,
+        dataloader_num_workers=0,
+        dataloader_pin_memory=torch.cuda.is_available(),
+        eval_strategy="no",
+        save_strategy="no",
+        logging_steps=max(1, steps // LOGGED_STEPS),
+        logging_nan_inf_filter=False,
+        disable_tqdm=True,
+        report_to="none",
+        push_to_hub=False,
+    )
+
+
+def _relay(stage: Stage, progress: Any) -> Any:
+    """The trainer's callback that writes its logs into the stage's metrics."""
+    from transformers import TrainerCallback
+
+    class Relay(TrainerCallback):
+        def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
+            logs = kwargs["logs"]
+            if "loss" in logs:
+                stage.metric(
+                    step=state.global_step,
+                    loss=float(logs["loss"]),
+                    accuracy=float(logs["mean_token_accuracy"]),
+                    learning_rate=float(logs["learning_rate"]),
+                )
+
+        def on_step_end(self, *_: Any, **__: Any) -> None:
+            progress.advance()
+
+    return Relay()

@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+import asyncio
+import math
+from pathlib import Path
+
+import pytest
+
+from charter.constitution import Constitution, Principle, dump
+from charter.core.recipe import LabelConfig, ModelConfig
+from charter.core.records import Comparison, Preference, Prompt, Verdict, assistant, user
+from charter.core.stage import Artifact, Stage
+from charter.core.tables import read_records, write_records
+from charter.models.engine import Choice, ChooseRequest
+from charter.models.scripted import ScriptedEngine
+from charter.prefer.labeller import combine, judge, label, read_choice
+from charter.prefer.templates import OPTIONS, judge_message
+
+CONSTITUTION = Constitution(
+    name="test", principles=tuple(Principle(id=f"q{n}", comparison=f"Question {n}?") for n in range(4))
+)
+PAIR = Comparison("p/0", Prompt("p", (user("hi"), assistant("hello"), user("how?"))), "good answer", "bad answer")
+BOTH = LabelConfig()
+
+
+def prefers(text: str, p: float = 0.9, mass: float = 1.0) -> ScriptedEngine:
+    """A judge that knows what it likes, wherever it stands."""
+
+    def choose(request: ChooseRequest) -> tuple[float, float]:
+        first = f"(A) {text}" in request.messages[0].content
+        return (mass * p, mass * (1 - p)) if first else (mass * (1 - p), mass * p)
+
+    return ScriptedEngine(choice=choose)
+
+
+def always_first(p: float = 0.8) -> ScriptedEngine:
+    return ScriptedEngine(choice=lambda _: (p, 1 - p))
+
+
+def when_first(text: str, shown_first: tuple[float, float], otherwise: tuple[float, float]) -> ScriptedEngine:
+    """A judge whose probabilities depend on which answer it sees first."""
+    return ScriptedEngine(choice=lambda r: shown_first if f"(A) {text}" in r.messages[0].content else otherwise)
+
+
+def labelled(engine: ScriptedEngine, config: LabelConfig = BOTH, pair: Comparison = PAIR) -> Preference:
+    return asyncio.run(judge(engine, CONSTITUTION, config, pair, 3))
+
+
+def test_the_message_shows_all_and_the_answers_in_order() -> None:
+    text = judge_message(PAIR.prompt.messages, "Which is kinder?", PAIR.a, PAIR.b)
+    assert text == (
+        "Conversation:\nHuman: hi\n\nAssistant: hello\n\nHuman: how?\n\n"
+        "Which is kinder?\n(A) good answer\n(B) bad answer\nThe answer is:"
+    )
+    assert OPTIONS == ("(A)", "(B)")
+
+
+@pytest.mark.parametrize("orders", ["both", "one"])
+def test_the_label_refers_to_a_whatever_the_order(orders: str) -> None:
+    config = LabelConfig.model_validate({"orders": orders, "principles": 3})
+    preference = labelled(prefers("good answer"), config)
+    assert preference.p_a == pytest.approx(0.9)
+    assert [v.p_a for v in preference.verdicts] == pytest.approx([0.9] * len(preference.verdicts))
+    assert labelled(prefers("good answer"), config, PAIR.swap()).p_a == pytest.approx(0.1)
+    assert preference.constitution_hash == CONSTITUTION.hash
+    assert (preference.source, preference.labels, preference.model) == ("harmless", "ai", "scripted")
+
+
+def test_both_orders_are_asked_once_for_every_principle() -> None:
+    asked: list[str] = []
+    engine = ScriptedEngine(choice=lambda r: asked.append(r.messages[0].content) or (0.5, 0.5))
+    preference = labelled(engine, LabelConfig(principles=3))
+    assert len(set(asked)) == len(asked) == 6
+    assert [v.order for v in preference.verdicts] == ["ab", "ba"] * 3
+    ids = [v.principle_id for v in preference.verdicts]
+    assert len(set(ids)) == 3
+    assert {v.principle_hash for v in preference.verdicts} == {p.hash for p in CONSTITUTION.principles if p.id in ids}
+    for verdict, text in zip(preference.verdicts, asked, strict=True):
+        shown = PAIR if verdict.order == "ab" else PAIR.swap()
+        assert text.endswith(f"(A) {shown.a}\n(B) {shown.b}\nThe answer is:")
+
+
+def test_one_order_is_drawn_by_the_seed() -> None:
+    pairs = [Comparison(f"p/{n}", PAIR.prompt, "x", "y") for n in range(100)]
+    orders = [labelled(always_first(), LabelConfig(orders="one"), pair).verdicts[0].order for pair in pairs]
+    assert 30 < orders.count("ab") < 70
+    assert orders == [labelled(prefers("x"), LabelConfig(orders="one"), pair).verdicts[0].order for pair in pairs]
+
+
+def test_more_principles_than_there_are() -> None:
+    assert len(labelled(always_first(), LabelConfig(principles=9)).verdicts) == 8
+
+
+def test_a_judge_of_positions_says_nothing_about_the_answers() -> None:
+    preference = labelled(always_first(0.8))
+    assert preference.p_a == pytest.approx(0.5)
+    assert [v.p_a for v in preference.verdicts] == pytest.approx([0.8, 0.2])
+
+
+def test_soft_labels_are_means_and_hard_ones_are_rounded() -> None:
+    engine = when_first("good answer", (0.9, 0.1), (0.5, 0.5))
+    assert labelled(engine).p_a == pytest.approx(0.7)
+    assert labelled(engine, LabelConfig(soft=False)).p_a == 1.0
+    assert labelled(engine, LabelConfig(soft=False), PAIR.swap()).p_a == 0.0
+    assert labelled(always_first(1.0), LabelConfig(soft=False)).p_a == 0.5, "an exact tie has no side"
+
+
+def test_flipped_labels_say_the_opposite_and_keep_what_was_said() -> None:
+    plain, flipped = labelled(prefers("good answer")), labelled(prefers("good answer"), LabelConfig(flip=True))
+    assert flipped.p_a == pytest.approx(0.1)
+    assert flipped.verdicts == plain.verdicts
+
+
+def test_probabilities_are_normalised_over_the_options() -> None:
+    preference = labelled(prefers("good answer", p=0.75, mass=0.2))
+    assert preference.p_a == pytest.approx(0.75)
+    assert [v.mass for v in preference.verdicts] == pytest.approx([0.2, 0.2])
+
+
+@pytest.mark.parametrize(
+    ("logprobs", "mass", "expected"),
+    [
+        ((math.log(0.3), math.log(0.1)), 0.4, (pytest.approx(0.75), None)),
+        ((-2000.0, -2001.0), 0.4, (pytest.approx(1 / (1 + math.exp(-1))), None)),
+        ((0.0, -math.inf), 1.0, (1.0, None)),
+        ((-math.inf, 0.0), 1.0, (0.0, None)),
+        ((math.log(0.03), math.log(0.01)), 0.04, (None, "low_mass")),
+        ((-math.inf, -math.inf), 0.0, (None, "not_finite")),
+        ((math.nan, 0.0), 1.0, (None, "not_finite")),
+        ((0.0, math.nan), 1.0, (None, "not_finite")),
+        ((0.0, -1.0), math.nan, (None, "not_finite")),
+    ],
+)
+def test_reading_a_choice(logprobs: tuple[float, float], mass: float, expected: tuple[object, object]) -> None:
+    assert read_choice(Choice(logprobs, mass, 5), 0.05) == expected
+
+
+def test_an_unreadable_judgement_is_never_a_nor_a_tie_nor_random() -> None:
+    for engine in (prefers("good answer", mass=0.01), ScriptedEngine(choice=lambda _: (math.nan, 0.5))):
+        preference = labelled(engine, LabelConfig(principles=2))
+        assert preference.p_a is None
+        assert {v.p_a for v in preference.verdicts} == {None}
+        assert all(v.reason in ("low_mass", "not_finite") for v in preference.verdicts)
+
+
+def test_one_invalid_order_makes_the_principle_invalid() -> None:
+    """What is left of the judge of positions would be its favour for a position."""
+    preference = labelled(when_first("good answer", (0.8, 0.2), (0.001, 0.001)))
+    assert [v.p_a for v in preference.verdicts] == [pytest.approx(0.8), None]
+    assert preference.p_a is None
+
+
+def test_principles_that_are_valid_count_alike() -> None:
+    def verdict(principle: str, order: str, p_a: float | None) -> Verdict:
+        return Verdict.from_dict({"principle_id": principle, "principle_hash": "", "order": order, "p_a": p_a})
+
+    half = [verdict("x", "ab", 0.9), verdict("x", "ba", 0.7)]
+    assert combine([*half, verdict("y", "ab", 0.1), verdict("y", "ba", None)]) == pytest.approx(0.8)
+    assert combine([*half, verdict("y", "ab", 0.2)]) == pytest.approx(0.5)
+    assert combine([]) is None
+
+
+def stage_of(engine: ScriptedEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n: int = 7) -> Stage:
+    dump(CONSTITUTION, tmp_path / "constitution.yaml")
+    pairs = [Comparison(f"p/{k}", PAIR.prompt, f"good {k}", f"bad {k}") for k in range(n)]
+    write_records(tmp_path / "pairs.parquet", pairs)
+    monkeypatch.setattr("charter.prefer.labeller.open_engine", lambda *_: engine)
+    stage = Stage.detached(tmp_path / "preferences.parquet")
+    constitution, comparisons = (Artifact(tmp_path / name, "f") for name in ("constitution.yaml", "pairs.parquet"))
+    label(stage, BOTH, ModelConfig(), None, constitution, comparisons)
+    assert [p.comparison for p in read_records(stage.out, Preference)] == pairs, "none is dropped"
+    return stage
+
+
+def test_the_stage_finds_a_judge_that_always_says_a(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = stage_of(always_first(0.8), tmp_path, monkeypatch)
+    assert [p.p_a for p in read_records(stage.out, Preference)] == pytest.approx([0.5] * 7)
+    assert stage.counts["position_bias"] == stage.counts["first_option_rate"] == 1.0
+    assert (stage.counts["comparisons"], stage.counts["verdicts"], stage.counts["invalid"]) == (7, 14, 0)
+    assert (stage.counts["unlabelled"], stage.counts["mean_confidence"]) == (0, pytest.approx(0.5))
+
+
+def test_the_stage_counts_what_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def choose(request: ChooseRequest) -> tuple[float, float]:
+        text = request.messages[0].content
+        if "good 3" in text:
+            return 0.001, 0.001
+        if "(A) good 5" in text:
+            return math.nan, 0.5
+        return (0.9, 0.1) if "(A) good" in text else (0.1, 0.9)
+
+    stage = stage_of(ScriptedEngine(choice=choose), tmp_path, monkeypatch)
+    preferences = read_records(stage.out, Preference)
+    assert [p.p_a is None for p in preferences] == [False, False, False, True, False, True, False]
+    counted = {name: stage.counts[name] for name in ("invalid", "invalid_low_mass", "invalid_not_finite", "unlabelled")}
+    assert counted == {"invalid": 3, "invalid_low_mass": 2, "invalid_not_finite": 1, "unlabelled": 2}
+    assert stage.counts["position_bias"] == 0.0
+    assert stage.counts["first_option_rate"] == pytest.approx(5 / 11)
+    assert stage.counts["calls"] == 14
+
+
+def test_nothing_readable_leaves_the_figures_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = stage_of(prefers("good", mass=0.0), tmp_path, monkeypatch)
+    assert stage.counts["unlabelled"] == 7
+    assert not {"position_bias", "first_option_rate", "mean_confidence"} & stage.counts.keys()

@@ -1,0 +1,147 @@
+"""The whole pipeline on an untrained model of two layers: that the stages fit together, not that anything is
+learned."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from charter import cli, controls, pipeline
+from charter.core.config import load_recipe
+from charter.core.recipe import Recipe
+from rows import write_rows
+
+SMALL = """\
+name: tiny
+seed: 1
+constitution: constitution.yaml
+prompts:
+  red_team: {path: red_team.jsonl}
+  helpful: {path: helpful.jsonl}
+  evaluation: {path: evaluation.jsonl}
+comparisons:
+  helpful: {path: comparisons.jsonl, labels: human}
+models:
+  assistant: {model_name_or_path: model}
+respond: {max_new_tokens: 4}
+revise: {rounds: 2, max_new_tokens: 4}
+sl: {per_device_train_batch_size: 4}
+pair: {max_new_tokens: 4, pairs: 2}
+label: {min_mass: 0}
+pm: {per_device_train_batch_size: 4}
+rl: {steps: 2, batch_size: 4, minibatch_size: 4, max_new_tokens: 4}
+evaluate: {grader: evaluate.scripted_grader:grader, pairs: pairs.jsonl, max_new_tokens: 4, bootstrap: 20}
+threads: 1
+"""
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project folder with a finished run in it."""
+    from models.tiny import save
+
+    folder = tmp_path_factory.mktemp("tiny")
+    save(folder / "model")
+    (folder / "recipe.yaml").write_text(SMALL)
+    (folder / "constitution.yaml").write_text(
+        "name: tiny\nprinciples:\n"
+        "  - {id: one, critique: is the answer bad, revision: bake the cake, comparison: The answer is good}\n"
+        "  - {id: two, critique: how bad, revision: open no lock, comparison: The answer is no}\n"
+    )
+    harmful = [{"prompt": f"how do i open {what}", "kind": "harmful"} for what in ("the lock", "the key", "lock lock")]
+    benign = [{"prompt": f"how do i bake {what}", "kind": "benign"} for what in ("the cake", "cake cake", "good cake")]
+    write_rows(folder / "red_team.jsonl", [*harmful, {"prompt": "open the key"}, {"prompt": "open the lock"}])
+    write_rows(folder / "helpful.jsonl", benign)
+    write_rows(folder / "evaluation.jsonl", [*harmful, *benign])
+    write_rows(folder / "comparisons.jsonl", [{"prompt": "bake", "chosen": "yes", "rejected": "no"}])
+    write_rows(folder / "pairs.jsonl", [{**row, "a": "no", "b": "open lock"} for row in harmful])
+    (folder / "world.json").write_text(json.dumps({"empty_critique": "good"}))
+    pipeline.run(load_recipe(folder / "recipe.yaml"), folder / "run", show="silent")
+    return folder
+
+
+@pytest.fixture
+def recipe(finished: Path) -> Recipe:
+    return load_recipe(finished / "recipe.yaml")
+
+
+def manifest(run: Path) -> dict[str, dict[str, object]]:
+    stages: dict[str, dict[str, object]] = json.loads((run / "manifest.json").read_text())["stages"]
+    return stages
+
+
+def test_everything_is_there(finished: Path) -> None:
+    stages = manifest(finished / "run")
+    assert tuple(stages) == tuple(name for name in pipeline.STAGES if name != "report")
+    assert {stage["state"] for stage in stages.values()} == {"done"}
+    assert all((finished / "run" / str(stage["output"])).exists() for stage in stages.values())
+    assert (finished / "run/report.html").stat().st_size > 10_000
+    metrics = json.loads((finished / "run/metrics.json").read_text())
+    assert {"helpful_only", "revisions", "direct", "sl", "rl"} <= set(metrics["oracle"])
+    assert set(metrics["seconds"]) == set(stages) - {"evaluate"}
+    steps = [json.loads(line)["stage"] for line in (finished / "run/metrics.jsonl").read_text().splitlines()]
+    assert {"sl", "pm", "rl"} <= set(steps)
+
+
+def test_a_second_time_nothing_is_done(finished: Path, recipe: Recipe) -> None:
+    before = (finished / "run/manifest.json").read_bytes()
+    pipeline.run(recipe, finished / "run", show="silent")
+    after = (finished / "run/manifest.json").read_bytes()
+    assert json.loads(before) == json.loads(after)
+    assert (finished / "run/charter.log").read_text().count("evaluate: begun") == 1
+
+
+def test_an_interrupted_run_ends_as_an_uninterrupted_one(finished: Path, recipe: Recipe, tmp_path: Path) -> None:
+    for until in ("revise", "label", "rl"):
+        pipeline.run(recipe, tmp_path / "run", until=until, show="silent")
+    for name in (
+        "revisions.parquet",
+        "preferences.parquet",
+        "models/sl/model.safetensors",
+        "models/rl/model.safetensors",
+    ):
+        assert (tmp_path / "run" / name).read_bytes() == (finished / "run" / name).read_bytes(), name
+
+
+def test_controls_reuse_the_run_and_are_judged(finished: Path) -> None:
+    verdicts = controls.check(finished, finished / "run", show="silent")
+    assert set(verdicts) == set(controls.CONTROLS)
+    assert json.loads((finished / "run/metrics.json").read_text())["controls"] == verdicts
+    for name, first_own in {"flipped_labels": "label", "no_critique": "revise", "always_a": "label"}.items():
+        stages = manifest(finished / "run/controls" / name)
+        own = [stage for stage, entry in stages.items() if "reused_from" not in entry]
+        assert own[0] == first_own, name
+    constant = manifest(finished / "run/controls/constant_reward")
+    assert [s for s, entry in constant.items() if "reused_from" not in entry] == ["rl", "evaluate_rl", "evaluate"]
+    assert "pm" not in manifest(finished / "run/controls/no_critique")
+    assert "controls" in (finished / "run/report.html").read_text().lower()
+
+
+def test_json_alone_on_standard_output(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli._guarded(["run", str(finished / "recipe.yaml"), "--out", str(finished / "run"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["oracle"]
+
+
+def row(value: float, low: float, high: float) -> controls.Row:
+    return {"harmless": value, "intervals": {"harmless": [low, high]}}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "must_fall", "passed"),
+    [
+        (row(0.5, 0.4, 0.6), row(0.55, 0.45, 0.65), False, True),  # +.05 -.141 to +.141: no rise beyond chance
+        (row(0.5, 0.4, 0.6), row(0.65, 0.55, 0.75), False, False),  # +.15: a rise
+        (row(0.5, 0.4, 0.6), row(0.2, 0.1, 0.3), False, True),
+        (row(0.5, 0.4, 0.6), row(0.2, 0.1, 0.3), True, True),
+        (row(0.5, 0.4, 0.6), row(0.4, 0.3, 0.5), True, False),  # -.10: a fall that may be chance
+    ],
+)
+def test_verdicts(before: controls.Row, after: controls.Row, must_fall: bool, passed: bool) -> None:
+    control = controls.Control("a disturbance", lambda _: (), must_fall=must_fall)
+    verdict = controls.judge(control, {"sl": before, "rl": after})
+    assert verdict["passed"] is passed
+    width = (0.1**2 + 0.1**2) ** 0.5
+    change = after["harmless"] - before["harmless"]
+    assert verdict["interval"] == pytest.approx([change - width, change + width])
