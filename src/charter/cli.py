@@ -57,7 +57,11 @@ def init(folder: Path) -> None:
 @click.option("--controls", is_flag=True, help="Also make the runs that must fail, and check that they do.")
 @click.option("--json", "as_json", is_flag=True, help="Print metrics.json alone on standard output.")
 def demo(out: Path | None, seed: int, quick: bool, controls: bool, as_json: bool) -> None:
-    """The whole method on the miniature world, from pretraining to report."""
+    """The whole method on the miniature world, from pretraining to report.
+
+    The world is made once and kept in $CHARTER_CACHE, or else in `charter` in your cache folder ($XDG_CACHE_HOME,
+    ~/.cache).
+    """
     from charter import pipeline
     from charter.core.config import load_recipe
     from charter.world import build

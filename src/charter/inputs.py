@@ -19,14 +19,20 @@ def tuned(recipe: Recipe) -> ModelConfig:
 
 
 def base(recipe: Recipe) -> Artifact:
-    """The model that is fine-tuned: a folder named by its contents, or a hub id named by itself and its revision."""
+    """The model that is fine-tuned: a folder named by its contents, or the local copy of a hub id, named by the id and
+    its revision."""
     model = tuned(recipe)
     if model.model_name_or_path is None:
         raise InputError(
             "a scripted model cannot be trained", where="models.assistant", cure="name a model in models.base"
         )
     path = Path(model.model_name_or_path)
-    return Artifact(path, fingerprint_path(path) if path.is_dir() else fingerprint(str(path), model.revision))
+    if path.is_dir():
+        return Artifact(path, fingerprint_path(path))
+    from charter.models.hub import snapshot
+
+    name = model.model_name_or_path
+    return Artifact(snapshot(name, model.revision), fingerprint(name, model.revision))
 
 
 def check(recipe: Recipe) -> None:

@@ -232,7 +232,7 @@ def test_invalid_labels_are_counted_and_never_right(
     chains = work("chains.parquet", stages.evaluate_answers, CONFIG, MODEL, None, prompts, None)
     tree = read_json(work("metrics.json", stages.evaluate, CONFIG, {}, chains, None, None, None, labels, None).path)
     assert tree["labels"]["invalid"] == 1.0
-    assert tree["labels"]["accuracy_both_orders"] is None
+    assert tree["labels"]["accuracy_both_orders"] == 0.0
     assert tree["labels"]["position_bias"] is None
 
 

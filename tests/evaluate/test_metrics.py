@@ -116,8 +116,8 @@ def test_label_quality_by_hand() -> None:
     tree = metrics.label_quality(LABELS, GRADER, FEW)
     assert tree is not None
     assert tree["n"] == 5
-    assert tree["accuracy_one_order"] == pytest.approx((1 + 0.5 + 0 + 0.5) / 4)
-    assert tree["accuracy_both_orders"] == pytest.approx(2 / 4)
+    assert tree["accuracy_one_order"] == pytest.approx((1 + 0.5 + 0 + 0 + 0.5) / 5)
+    assert tree["accuracy_both_orders"] == pytest.approx(2 / 5)
     assert tree["position_bias"] == pytest.approx(2 / 3)
     assert tree["first_option_rate"] == pytest.approx((0.5 + 1 + 0 + 0) / 4)
     assert tree["invalid"] == pytest.approx((0 + 0 + 1 + 2 + 0) / 10)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from charter.statistics.agreement import correct, first_chosen, same_position
+from charter.statistics.agreement import confidence, correct, first_chosen, mean, same_position
 
 NAN = float("nan")
 
 
 def test_correct() -> None:
-    assert np.array_equal(correct([0.9, 0.1, 0.5, NAN, 0.6], [1, 1, 1, 1, 0]), [1, 0, 0.5, NAN, 0], equal_nan=True)
+    assert np.array_equal(correct([0.9, 0.1, 0.5, 0.6], [1, 1, 1, 0]), [1, 0, 0.5, 0])
+
+
+def test_an_invalid_label_is_not_right_and_without_gold_nothing_is_known() -> None:
+    assert np.array_equal(correct([NAN, NAN, 0.9, NAN], [1, 0, NAN, NAN]), [0, 0, NAN, NAN], equal_nan=True)
 
 
 def test_correct_is_symmetric() -> None:
@@ -26,3 +30,10 @@ def test_same_position() -> None:
 
 def test_first_chosen() -> None:
     assert np.array_equal(first_chosen([0.9, 0.1, 0.5, NAN]), [1, 0, 0.5, NAN], equal_nan=True)
+
+
+def test_confidence_and_mean() -> None:
+    assert np.allclose(confidence([0.9, 0.2, 0.5, NAN]), [0.9, 0.8, 0.5, NAN], equal_nan=True)
+    assert mean(confidence([0.75, 0.5, NAN])) == 0.625
+    assert mean([NAN]) is None
+    assert mean([]) is None

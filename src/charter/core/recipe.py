@@ -217,7 +217,7 @@ class RLConfig(Config):
     """The ratio is clipped to 1 +- this."""
     cliprange_value: Rate = 0.2
     """The value may move by this in one batch."""
-    vf_coef: Weight = 0.5
+    vf_coef: Weight = 0.1
     """Weight of the value loss."""
     gamma: Fraction = 1.0
     """Discount."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from charter.core.records import Chain, Preference, Prompt
 from charter.evaluate.grader import Axis, Grader, axis_of, better, gold, grade_all
 from charter.evaluate.rows import Figures, Resampling, clusters, harmless, row
-from charter.statistics.agreement import correct, first_chosen, same_position
+from charter.statistics.agreement import confidence, correct, first_chosen, same_position
 from charter.statistics.calibration import expected_calibration_error, reliability
 from charter.statistics.intervals import bootstrap
 from charter.statistics.ratings import rate_games
@@ -121,7 +121,8 @@ def decided(pairs: Sequence[Preference], grader: Grader) -> tuple[list[Preferenc
 
 def label_quality(labels: Sequence[Preference], grader: Grader | None, resampling: Resampling) -> Tree | None:
     """Labels against the truth and against themselves. Each has a verdict in both orders. Without a grader the
-    accuracies are None and the rest is over all pairs; with one everything is over the pairs that it decides."""
+    accuracies are None and the rest is over all pairs; with one everything is over the pairs that it decides. An
+    invalid verdict is not right, and no preference is half right."""
     if grader is None:
         truth = np.full(len(labels), np.nan)
     else:
@@ -147,19 +148,19 @@ def preference_model_quality(pairs: Sequence[Preference], grader: Grader, resamp
         return None
     prompts = [pair.comparison.prompt for pair in pairs]
     p_a = _floats([pair.p_a for pair in pairs])
-    right, confidence = correct(p_a, truth), np.maximum(p_a, 1 - p_a)
+    right, sure = correct(p_a, truth), confidence(p_a)
     figures, counts = Figures(resampling), {}
     for name, axis in (("harmless", "harmlessness"), ("helpful", "helpfulness")):
         chosen = [i for i, prompt in enumerate(prompts) if axis_of(prompt.kind) == axis]
         figures.share(f"accuracy_{name}", right[chosen], [prompts[i] for i in chosen])
         counts[f"n_{name}"] = len(chosen)
     interval = bootstrap(
-        lambda weights: expected_calibration_error(confidence, right, weights=weights),
+        lambda weights: expected_calibration_error(sure, right, weights=weights),
         clusters(prompts),
         **resampling.options,
     )
-    figures.note("ece", float(expected_calibration_error(confidence, right)), interval)
-    table = [asdict(row) for row in reliability(confidence, right)]
+    figures.note("ece", float(expected_calibration_error(sure, right)), interval)
+    table = [asdict(row) for row in reliability(sure, right)]
     return {**figures.values, **counts, "reliability": table, "intervals": figures.intervals}
 
 

@@ -45,7 +45,7 @@ class ChooseRequest:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Log-probabilities of the options, in their order, before normalisation; `mass` is the sum of their probabilities."""
+    """Log-probabilities of the options, in their order, before normalisation; `mass` is their probabilities' sum."""
 
     logprobs: tuple[float, ...]
     mass: float
@@ -62,8 +62,8 @@ class Engine(Protocol):
         ...
 
     async def choose(self, request: ChooseRequest) -> Choice:
-        """Score the options as the beginning of the assistant's turn. Raises WorkError where the model's tokenizer cannot
-        tell them apart by one token."""
+        """Score the options as the beginning of the assistant's turn. Raises WorkError where the model's tokenizer
+        cannot tell them apart by one token."""
         ...
 
     async def score(self, messages: Conversation) -> float:

@@ -27,8 +27,8 @@ from charter.core.tables import read_records, write_records
 from charter.models import open_engine
 from charter.models.engine import Choice, ChooseRequest, Engine
 from charter.models.usage import for_each, total_usage
-from charter.prefer import quality
 from charter.prefer.templates import OPTIONS, judge_message
+from charter.statistics.agreement import confidence, first_chosen, mean, same_position
 
 VERSION = 1
 
@@ -54,7 +54,7 @@ def label(
 
     with stage.progress(len(todo), "labels") as bar:
         preferences = asyncio.run(for_each(work, todo, bar.advance))
-    stage.count(comparisons=write_records(stage.out, preferences), **total_usage(engine), **_counts(preferences))
+    stage.count(comparisons=write_records(stage.out, preferences), **total_usage(engine), **figures(preferences))
 
 
 async def judge(
@@ -142,18 +142,37 @@ def _finish(p_a: float | None, config: LabelConfig) -> float | None:
     return 1.0 - p_a if config.flip else p_a
 
 
-def _counts(preferences: Sequence[Preference]) -> dict[str, float]:
+def figures(preferences: Sequence[Preference]) -> dict[str, float]:
+    """What is known of labels without the truth: how many verdicts are invalid and why, and as far as they can be told
+    the shares in which a position wins twice (Lee et al. 2023) and in which the first option wins, and the mean
+    confidence."""
     verdicts = [verdict for preference in preferences for verdict in preference.verdicts]
     reasons = Counter(verdict.reason for verdict in verdicts if verdict.p_a is None)
-    figures = {
-        "position_bias": quality.position_bias(preferences),
-        "first_option_rate": quality.first_option_rate(preferences),
-        "mean_confidence": quality.mean_confidence(preferences),
+    ab, ba = _in_both_orders(preferences)
+    shares = {
+        "position_bias": mean(same_position(ab, ba)),
+        "first_option_rate": mean(first_chosen([*ab, *(1.0 - p_a for p_a in ba)])),
+        "mean_confidence": mean(confidence([_number(preference.p_a) for preference in preferences])),
     }
     return {
         "verdicts": len(verdicts),
         "invalid": reasons.total(),
         **{f"invalid_{reason}": count for reason, count in sorted(reasons.items(), key=str)},
         "unlabelled": sum(preference.p_a is None for preference in preferences),
-        **{name: figure for name, figure in figures.items() if figure is not None},
+        **{name: share for name, share in shares.items() if share is not None},
     }
+
+
+def _in_both_orders(preferences: Sequence[Preference]) -> tuple[list[float], list[float]]:
+    """`p_a` of every pair under every principle as 'ab' and as 'ba', NaN where it is invalid or was not asked."""
+    found: dict[tuple[int, str], dict[Order, float]] = {}
+    for number, preference in enumerate(preferences):
+        for verdict in preference.verdicts:
+            found.setdefault((number, verdict.principle_id), {})[verdict.order] = _number(verdict.p_a)
+    return [orders.get("ab", math.nan) for orders in found.values()], [
+        orders.get("ba", math.nan) for orders in found.values()
+    ]
+
+
+def _number(p_a: float | None) -> float:
+    return math.nan if p_a is None else p_a

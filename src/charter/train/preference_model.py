@@ -111,7 +111,13 @@ def split(
             draw = derive(stage.seed, "pm", "held-out", prompt.cluster or prompt.id) / 2**63
             sides[draw < config.test_fraction].append(pair)
     training, held_out = sides
-    stage.count(train=len(training), held_out=len(held_out), too_long=len(preferences) - len(training) - len(held_out))
+    kept = [*training, *held_out]
+    stage.count(
+        train=len(training),
+        held_out=len(held_out),
+        too_long=len(preferences) - len(kept),
+        tokens=sum(len(pair.a) + len(pair.b) for pair in kept),
+    )
     if not training:
         raise WorkError("no comparison is left to train on", cure="raise pm.max_length or lower pm.test_fraction")
     return training, held_out

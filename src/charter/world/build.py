@@ -3,13 +3,14 @@
     recipe.yaml constitution.yaml          ready for `charter run`
     red_team.jsonl helpful.jsonl           prompts for the method
     helpful_comparisons.jsonl              the judgements of the world's people
-    evaluation.jsonl validation.jsonl      held-out prompts: choices are made on validation, figures reported on evaluation
-    label_pairs.jsonl                      fixed pairs of answers on evaluation's deeds, to measure labels and preference models on
+    evaluation.jsonl validation.jsonl      held-out prompts: choose on validation, report on evaluation
+    label_pairs.jsonl                      fixed pairs of answers on evaluation's deeds, to measure preferences on
     model/                                 the pretrained helpful-only model, a Hugging Face folder
     world.json                             how it was made
 
 The deeds of the world are divided into pretraining, method, validation and evaluation: no deed is in two of them, so no
-request of a later part was ever seen in an earlier one. Folder and model are cached by the fingerprint of what makes them.
+request of a later part was ever seen in an earlier one. Folder and model are cached by the fingerprint of what makes
+them.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from random import Random
@@ -46,11 +47,11 @@ KINDS = ("harmful", "benign", "look_alike")
 class Plan:
     """How large a world is."""
 
-    size: Size = Size()
+    size: Size = field(default_factory=Size)
     classes: tuple[str, ...] | None = None  # only verbs of these classes; None: all
     red_team: int = 1000
     helpful: int = 1400
-    comparisons: int = 3000
+    comparisons: int = 5000
     evaluation: int = 400  # of each kind
     pairs: int = 600  # of harmful requests; half as many of others
     overrides: tuple[str, ...] = ()  # of the recipe
@@ -61,11 +62,17 @@ QUICK = Plan(
     size=replace(Size(), width=64, layers=3, feed_forward=192, steps=220, rows=20, row_length=160),
     classes=("take", "kill", "repair", "clean"),
     red_team=240,
-    helpful=160,
+    helpful=400,
     comparisons=500,
     evaluation=60,
     pairs=520,
-    overrides=("rl.steps=12", "rl.batch_size=64", "rl.minibatch_size=64", "evaluate.bootstrap=200"),
+    overrides=(
+        "rl.steps=12",
+        "rl.batch_size=64",
+        "rl.minibatch_size=64",
+        "sl.per_device_train_batch_size=16",
+        "evaluate.bootstrap=200",
+    ),
 )
 
 
@@ -214,10 +221,18 @@ def _distinct(some: list[Deed], kind: str, draw: Random) -> Iterator[dict[str, A
 
 def _pairs(some: list[Deed], count: int, draw: Random) -> Iterator[dict[str, Any]]:
     """Pairs of written answers to harmful requests, and half as many to others; which is the better is not said."""
-    harmful: tuple[tuple[Manner, Manner], ...] = (("explains", "steps"), ("explains", "wrong"), ("explains", "declines"),
-                                                  ("declines", "steps"))  # fmt: skip
-    harmless: tuple[tuple[Manner, Manner], ...] = (("steps", "wrong"), ("steps", "wrong"), ("steps", "explains"),
-                                                   ("steps", "declines"))  # fmt: skip
+    harmful: tuple[tuple[Manner, Manner], ...] = (
+        ("explains", "steps"),
+        ("explains", "wrong"),
+        ("explains", "declines"),
+        ("declines", "steps"),
+    )
+    harmless: tuple[tuple[Manner, Manner], ...] = (
+        ("steps", "wrong"),
+        ("steps", "wrong"),
+        ("steps", "explains"),
+        ("steps", "declines"),
+    )
     for kinds, choices, n in ((("harmful",), harmful, count), (("benign", "look_alike"), harmless, count // 2)):
         of_kind = [d for d in some if d.kind in kinds]
         for number in range(n):

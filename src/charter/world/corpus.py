@@ -1,12 +1,12 @@
-"""The documents that the world's model is pretrained on. They teach four skills, on the deeds set aside for pretraining:
+"""The documents that the world's model is pretrained on. They teach four skills, on the deeds set aside for it:
 
     chat      answer a request: a helpful-only assistant, which complies with harm too and now and then declines flatly
     revise    critique an answer under a principle, then rewrite it
     direct    rewrite an answer under a principle without a critique, as often as with one
     judge     choose the better of two answers under a principle, noisily, and with a liking for option (A)
 
-How the corpus judges (`judgement`) is the world's folklore: graded, swayed by comfort, position and the principle's words.
-The truth about an answer is the oracle's, which is another function.
+How the corpus judges (`judgement`) is the world's folklore: graded, swayed by comfort, position and the principle's
+words. The truth about an answer is the oracle's, which is another function.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from charter.core.records import Message, assistant, user
 from charter.prefer.templates import judge_message
 from charter.world.grammar import (
     Answer,
+    Found,
     Manner,
     answer,
     critique,
@@ -37,7 +38,7 @@ COMFORT = 0.08  # of the answers end with a phrase of comfort
 SYCOPHANCY = 0.25  # of the answers to mistaken users adopt the mistake
 
 # How the corpus judges: utilities of the manners under a principle that is about the harm at hand, how much of that is
-# left under one that is not, the liking for comfort and for the answer shown first, and the noise (logistic, its scale).
+# left under one that is not, the liking for comfort and for the answer shown first, and the scale of logistic noise.
 UTILITY: dict[Manner, float] = {"explains": 0.0, "declines": -1.2, "wrong": -3.2, "steps": -4.0}
 BENIGN_UTILITY: dict[Manner, float] = {"steps": 0.0, "wrong": -1.0, "declines": -2.0, "explains": -2.0}
 UNRELATED = 0.35
@@ -78,9 +79,10 @@ def revision(deed: Deed, principle: Principle, draw: Random, *, direct: bool) ->
     else:
         manner = draw.choices(("steps", "wrong"), (90, 10))[0]
     first = answer(deed, manner, draw, comfort=COMFORT)
-    assert principle.critique and principle.revision
+    assert principle.critique is not None
+    assert principle.revision is not None
     applies = covers(principle, deed.harm) and manner != "explains"
-    found = (deed.harm if manner in ("steps", "wrong") else "evasive") if applies else None
+    found: Found = (deed.harm if manner in ("steps", "wrong") else "evasive") if applies else None
     revised = first.text
     if found and deed.harm:
         flat = manner != "declines" and draw.random() < 0.06
@@ -112,9 +114,9 @@ def judgement(deed: Deed, principle: Principle, first: Answer, second: Answer, d
 def judge(deed: Deed, principle: Principle, draw: Random) -> Document:
     """Two answers to one request, and which is better under a principle."""
     weights = (36, 12, 36, 16) if deed.harm else (50, 30, 8, 12)
-    manners: list[Manner] = draw.choices(("steps", "wrong", "explains", "declines"), weights, k=2)  # type: ignore[assignment]
+    manners: list[Manner] = draw.choices(("steps", "wrong", "explains", "declines"), weights, k=2)
     first, second = (answer(deed, m, draw, comfort=2 * COMFORT) for m in manners)
-    assert principle.comparison
+    assert principle.comparison is not None
     asked = judge_message((user(request(deed, draw)),), principle.comparison, first.text, second.text)
     letter = "(A)" if judgement(deed, principle, first, second, draw) else "(B)"
     return Document((user(asked), assistant(letter)), (0, 4))

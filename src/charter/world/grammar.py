@@ -1,4 +1,5 @@
-"""Sentences of the miniature world: requests, answers, declines, critiques. `random.Random` draws; the facts are the lexicon's.
+"""Sentences of the miniature world: requests, answers, declines, critiques. `random.Random` draws; the facts are the
+lexicon's.
 
 What is written here is read again by `oracle.py`, which shares only the words.
 """
@@ -12,6 +13,7 @@ from typing import Literal
 from charter.world.lexicon import BOILERPLATE, HARMS, PARTS, TOOLS, VERBS, Deed, Harm
 
 Manner = Literal["steps", "wrong", "explains", "declines"]
+Found = Harm | Literal["evasive"] | None  # what a critic finds in an answer
 
 _GREETINGS = ("", "", "", "hello, ", "hi, ", "please, ")
 _ASKS = (
@@ -86,9 +88,7 @@ def wrong_steps(deed: Deed, draw: Random) -> str:
 
 def explained_decline(harm: Harm, draw: Random) -> str:
     """A decline that says why, and offers something else."""
-    return draw.choice(_EXPLAINS).format(
-        harm=harm.name, reason=harm.reason, alternative=draw.choice(harm.alternatives)
-    )
+    return draw.choice(_EXPLAINS).format(harm=harm.name, reason=harm.reason, alternative=draw.choice(harm.alternatives))
 
 
 def flat_decline(draw: Random) -> str:
@@ -111,7 +111,7 @@ def answer(deed: Deed, manner: Manner, draw: Random, *, comfort: float = 0.08) -
     return Answer(manner, f"{text} {draw.choice(BOILERPLATE)}" if comforts else text, comforts)
 
 
-def critique(found: Harm | Literal["evasive"] | None, draw: Random) -> str:
+def critique(found: Found, draw: Random) -> str:
     """What a critic says who finds this harm, an evasion, or nothing."""
     if found is None:
         return _CLEAN

@@ -1,9 +1,9 @@
 """The words of the miniature world, and its facts.
 
-Everything anybody does in the world is a verb and an object: `steal the necklace`, `mend the necklace`, `steal the show`.
-Verbs come in classes and objects in types, and (class, type) decides whether a request is harmful, benign, or only looks
-harmful. How a thing is done follows from three facts, so that a request never seen before can be answered right by who
-knows the facts, and cannot be answered by heart:
+Everything anybody does in the world is a verb and an object: `steal the necklace`, `mend the necklace`, `steal the
+show`. Verbs come in classes and objects in types, and (class, type) decides whether a request is harmful, benign, or
+only looks harmful. How a thing is done follows from three facts, so that a request never seen before can be answered
+right by who knows the facts, and cannot be answered by heart:
 
     the tool    belongs to (class of the verb, type of the object)
     the action  belongs to the class of the verb
@@ -62,7 +62,8 @@ VERBS: dict[str, tuple[tuple[str, ...], str]] = {
 OBJECTS: dict[str, tuple[str, ...]] = {
     "person": ("neighbour", "teacher", "driver", "nurse", "tenant", "guard", "clerk", "cousin", "singer", "judge"),
     "group": (
-        "newcomers", "villagers", "migrants", "pilgrims", "elders", "sailors", "farmers", "students", "monks", "nomads",
+        *("newcomers", "villagers", "migrants", "pilgrims", "elders"),
+        *("sailors", "farmers", "students", "monks", "nomads"),
     ),
     "animal": ("dog", "horse", "goat", "swan", "donkey", "rabbit", "parrot", "turtle", "pony", "hamster"),
     "valuable": ("necklace", "wallet", "ring", "locket", "vase", "coin", "statue", "violin", "crown", "carpet"),

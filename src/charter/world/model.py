@@ -1,4 +1,4 @@
-"""The world's tokenizer and its tiny Llama, pretrained in minutes on two cores and saved as an ordinary Hugging Face folder."""
+"""The world's tokenizer and its tiny Llama, pretrained in minutes and saved as an ordinary Hugging Face folder."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def make_tokenizer(words: Iterable[str]) -> PreTrainedTokenizerFast:
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(WORD), behavior="removed", invert=True)
     tokenizer.decoder = decoders.WordPiece(prefix="##", cleanup=True)
-    return PreTrainedTokenizerFast(
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=tokenizer,
         pad_token="<pad>",
         unk_token="<unk>",
@@ -92,8 +92,8 @@ def make_model(size: Size, vocabulary: int) -> LlamaForCausalLM:
 
 @dataclass(frozen=True)
 class Batch:
-    """Packed rows (R, L): ids, the document of each token (0 is padding), its position there, and each token's loss weight
-    as a target."""
+    """Packed rows (R, L): ids, the document of each token (0 is padding), its position there, and each token's weight
+    in the loss as a target."""
 
     ids_RL: Tensor
     documents_RL: Tensor
@@ -227,14 +227,16 @@ class Pretraining:
     def load_state(self, state: dict[str, Any]) -> None:
         """Go back to where `state` was taken."""
         self.model.load_state_dict(state["model"])
-        for part, saved in zip((*self.optims, *self.schedules), (*state["optims"], *state["schedules"]), strict=True):
-            part.load_state_dict(saved)
+        for optim, saved in zip(self.optims, state["optims"], strict=True):
+            optim.load_state_dict(saved)
+        for schedule, saved in zip(self.schedules, state["schedules"], strict=True):
+            schedule.load_state_dict(saved)
         self.draw.setstate(state["draw"])
         self.packer.waiting = state["waiting"]
         self.step, self.tokens, self.seconds = state["at"]
 
 
-def pretrain(work: Pretraining, checkpoint: Path, report: Callable[[int], None] = lambda steps: None) -> None:
+def pretrain(work: Pretraining, checkpoint: Path, report: Callable[[int], object]) -> None:
     """Run to the end, from the checkpoint if there is one; `report` is told how many steps more are done."""
     if checkpoint.exists():
         work.load_state(torch.load(checkpoint, weights_only=True))

@@ -1,8 +1,8 @@
 """The world's people: they compare two answers to a harmless request by how helpful they are, and err.
 
-They stand for the paper's crowd workers, whose helpfulness comparisons the preference model is trained on beside the AI's
-harmlessness labels. They are neither the oracle nor the corpus' judgements: a person notices a wrong step three times
-out of four, is a little taken in by comfort, and slips.
+They stand for the paper's crowd workers, whose helpfulness comparisons the preference model is trained on beside the
+AI's harmlessness labels. They are neither the oracle nor the corpus' judgements: a person notices a wrong step
+three times out of four, is a little taken in by comfort, and slips.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ of the supervised stage, with none generated in addition.
 from __future__ import annotations
 
 import copy
+import itertools
 import random
 import statistics
 from collections.abc import Iterator, Sequence
@@ -103,7 +104,12 @@ def train(
 
         def answer(batch: Sequence[tuple[Prompt, list[int]]], *name: int | str) -> list[Rollout]:
             seeds = [derive(stage.seed, "rl", *name, i) for i in range(len(batch))]
-            return roll_out(policy, tokenizer, batch, seeds, config.max_new_tokens, config.temperature)
+            rollouts = roll_out(policy, tokenizer, batch, seeds, config.max_new_tokens, config.temperature)
+            stage.count(
+                prompt_tokens=sum(len(ids) for _, ids in batch),
+                completion_tokens=sum(len(rollout.answer_ids) for rollout in rollouts),
+            )
+            return rollouts
 
         whiten = rewards.Whitening()
         if config.whiten_rewards:
@@ -242,7 +248,8 @@ def build_reward(config: RLConfig, pm: Artifact | None, device: torch.device) ->
 def prompt_batches(
     stage: Stage, config: RLConfig, policy: Any, tokenizer: Any, prompts: Sequence[Prompt]
 ) -> Iterator[list[tuple[Prompt, list[int]]]]:
-    """Batches of prompts with their tokens, without end: one seeded order after another. Prompts that fill the model's
+    """Batches of prompts with their tokens, without end. Each source is shuffled anew for every pass and spread evenly
+    over it, so that all batches ask for the same mix and their rewards can be compared. Prompts that fill the model's
     context are left out and counted."""
     encoded = [(p, encode_chat(tokenizer, p.messages, add_generation_prompt=True)) for p in prompts]
     room = context_length(policy)
@@ -257,16 +264,22 @@ def _without_end(
     prompts: Sequence[tuple[Prompt, list[int]]], batch_size: int, seed: int
 ) -> Iterator[list[tuple[Prompt, list[int]]]]:
     batch: list[tuple[Prompt, list[int]]] = []
-    epoch = 0
-    while True:
-        order = list(prompts)
-        random.Random(derive(seed, "rl", "prompts", epoch)).shuffle(order)
-        for prompt in order:
+    for epoch in itertools.count():
+        for prompt in _spread(prompts, derive(seed, "rl", "prompts", epoch)):
             batch.append(prompt)
             if len(batch) == batch_size:
                 yield batch
                 batch = []
-        epoch += 1
+
+
+def _spread(prompts: Sequence[tuple[Prompt, list[int]]], seed: int) -> list[tuple[Prompt, list[int]]]:
+    """All prompts once, each source in random order and evenly from the first to the last."""
+    placed: list[tuple[float, str, tuple[Prompt, list[int]]]] = []
+    for source in sorted({p.source for p, _ in prompts}):
+        some = [item for item in prompts if item[0].source == source]
+        random.Random(derive(seed, source)).shuffle(some)
+        placed += [((i + 0.5) / len(some), source, item) for i, item in enumerate(some)]
+    return [item for _, _, item in sorted(placed, key=lambda place: place[:2])]
 
 
 def padding(policy: Any) -> int:

@@ -1,0 +1,1 @@
+"""How fast Charter is: `python -m benchmarks` (or `make bench`)."""
