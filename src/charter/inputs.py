@@ -6,11 +6,12 @@ from pathlib import Path
 
 from charter.core.errors import InputError
 from charter.core.fingerprint import fingerprint, fingerprint_path
+from charter.core.progress import say
 from charter.core.recipe import ComparisonFile, ModelConfig, PromptFile, Recipe
 from charter.core.run import Artifact, RunFolder
 from charter.core.stage import Stage
 from charter.core.tables import write_jsonl, write_records
-from charter.prompts import load_comparisons, load_prompts
+from charter.prompts import PromptReport, load_comparisons, load_prompts, read_comparisons, read_prompts
 
 
 def tuned(recipe: Recipe) -> ModelConfig:
@@ -35,15 +36,29 @@ def base(recipe: Recipe) -> Artifact:
     return Artifact(snapshot(name, model.revision), fingerprint(name, model.revision))
 
 
-def check(recipe: Recipe) -> None:
-    """Read every file of prompts once before anything is spent. Raises InputError."""
+def check(recipe: Recipe) -> dict[str, PromptReport]:
+    """Read every file of prompts and comparisons once before anything is spent: what was found, by the recipe's key.
+    Raises InputError."""
+    reports = {}
     for source in ("red_team", "helpful", "evaluation"):
         file: PromptFile | None = getattr(recipe.prompts, source)
         if file is not None:
-            load_prompts(file.path, source, file.limit)
+            reports[f"prompts.{source}"] = read_prompts(file.path, source, file.limit)[1]
     comparisons = recipe.comparisons.helpful
     if comparisons is not None:
-        load_comparisons(comparisons.path, comparisons.labels, comparisons.limit)
+        report = read_comparisons(comparisons.path, comparisons.labels, comparisons.limit)[1]
+        reports["comparisons.helpful"] = report
+    return reports
+
+
+def note(run: RunFolder, reports: dict[str, PromptReport]) -> None:
+    """Enter what was found in the files into the manifest (`inputs`) and the log; what is out of the ordinary is also
+    said in one line."""
+    run.manifest.data["inputs"] = {name: report.counts() for name, report in reports.items()}
+    for name, report in reports.items():
+        run.log.info("%s: %s", name, report)
+        if report.remarks:
+            say(f"{name}: {report.rows:,} rows, {report.remarks} (charter.log lists the lines)", run.show)
 
 
 def prompts_of(run: RunFolder, source: str, file: PromptFile) -> Artifact:

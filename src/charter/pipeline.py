@@ -10,7 +10,7 @@ from charter.core.errors import InputError
 from charter.core.progress import Show
 from charter.core.recipe import Recipe
 from charter.core.run import Artifact, Reached, RunFolder
-from charter.inputs import base, check, comparisons_of, prompts_of, tuned
+from charter.inputs import base, check, comparisons_of, note, prompts_of, tuned
 
 STAGES = (
     *("respond", "respond_helpful", "revise", "sl", "pair", "label", "pm", "rl"),
@@ -34,10 +34,11 @@ def run(
     is run, and WorkError for what fails at work."""
     _check_stage(until)
     law = constitutions.load(recipe.constitution)
-    check(recipe)
+    reports = check(recipe)
     with RunFolder(out, recipe, reuse=reuse, show=show, until=until) as run, contextlib.suppress(Reached):
         run.write("constitution.yaml", f"# hash: {law.hash}\n{constitutions.dumps(law)}")
         run.manifest.data["constitution_hash"] = law.hash
+        note(run, reports)
         constitution = Artifact(run.path / "constitution.yaml", law.hash)
         red_team = prompts_of(run, "red_team", recipe.prompts.red_team)
         helpful = prompts_of(run, "helpful", recipe.prompts.helpful) if recipe.prompts.helpful else None
@@ -120,6 +121,7 @@ def feedback(run: RunFolder, constitution: Artifact, red_team: Artifact, sl: Art
         out="models/pm",
         config=(recipe.pm, threads),
         inputs=(start, preferences, helpful),
+        helpful_labels=recipe.comparisons.helpful.labels if recipe.comparisons.helpful else "human",
     )
 
 

@@ -37,7 +37,8 @@ def test_respond_answers_every_prompt_in_order(prompts: Artifact, tmp_path: Path
         ("no thanks", (), "scripted", "helpful")
     }
     assert len({c.seed for c in chains}) == 6
-    assert stage.counts == {"chains": 6, "calls": 6, "prompt_tokens": 12, "completion_tokens": 12, "truncated": 0}
+    tokens = {"prompt_tokens": 12, "completion_tokens": 12}
+    assert stage.counts == {"chains": 6, "too_long": 0, "calls": 6, **tokens, "truncated": 0}
 
 
 @pytest.mark.parametrize("critic", [None, SCRIPTED, ModelConfig(engine="scripted", reply="it is rude")])

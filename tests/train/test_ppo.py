@@ -108,7 +108,7 @@ def test_the_first_ratio_is_one_and_the_first_kl_nought(base: Path) -> None:
     advantages = experience.advantages[rows, : batch.answers.shape[1]]
     assert report["clip_fraction"] == 0
     assert report["policy_loss"] == pytest.approx(-(advantages.sum() / batch.mask.sum()).item(), abs=1e-5)
-    assert loss.item() == pytest.approx(report["policy_loss"] + 0.5 * report["value_loss"], rel=1e-5)
+    assert loss.item() == pytest.approx(report["policy_loss"] + CONFIG.vf_coef * report["value_loss"], rel=1e-5)
 
 
 def test_the_reward_stands_at_the_last_token(base: Path) -> None:

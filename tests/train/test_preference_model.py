@@ -156,3 +156,17 @@ def test_batches_hold_every_row_once_and_like_lengths() -> None:
     spread = np.mean([max(lengths[i] for i in batch) - min(lengths[i] for i in batch) for batch in batches])
     assert spread < 15
     assert batches != batches_by_length(lengths, 8, random.Random(1))
+
+
+def test_who_judged_is_counted_and_the_context_is_a_limit(base: Path, tmp_path: Path) -> None:
+    rows = [{"prompt": text, "chosen": "yes", "rejected": "no"} for text in (*PROMPTS[:9], "open " * 70)]
+    (tmp_path / "helpful.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_records(tmp_path / "ai.parquet", toy()[:8])
+    stage = Stage.detached(tmp_path / "pm")
+    start, ai, helpful = (Artifact(path, "") for path in (base, tmp_path / "ai.parquet", tmp_path / "helpful.jsonl"))
+    pm.train(
+        stage, CONFIG.model_copy(update={"num_train_epochs": 1}), 1, start, ai, helpful, helpful_labels="simulated"
+    )
+    assert (stage.counts["labels_ai"], stage.counts["labels_simulated"]) == (8, 10)
+    assert stage.counts["too_long"] == 1, "the model's context has 64 positions, max_length is 2048"
+    assert stage.counts["train"] + stage.counts["held_out"] == 17

@@ -113,3 +113,11 @@ def test_the_same_seed_gives_the_same_weights(base: Path, tmp_path: Path) -> Non
     config = CONFIG.model_copy(update={"num_train_epochs": 2})
     one, two = (trained(base, tmp_path / name, config).out / "model.safetensors" for name in ("one", "two"))
     assert one.read_bytes() == two.read_bytes()
+
+
+def test_rows_longer_than_the_context_are_left_out(base: Path, tmp_path: Path) -> None:
+    write_records(tmp_path / "revisions.parquet", [*REVISIONS, chain("open " * 70, "good", "no")])
+    stage = Stage.detached(tmp_path / "sl")
+    sl.train(stage, CONFIG, Artifact(base, ""), 1, Artifact(tmp_path / "revisions.parquet", ""), None)
+    assert stage.counts["too_long"] == 1
+    assert stage.counts["rows"] == sum(len(done.rounds) for done in REVISIONS)

@@ -2,6 +2,7 @@
 
     CharterError
       InputError        2   what the user gave is wrong: a file, a key, a value, a folder
+        TooLong         2   a conversation does not fit a model's context: stages leave it out and count it
       WorkError         1   the work failed: state is kept, the message says how to go on
         MissingExtra    1   an optional part of Charter is not installed
       BudgetError       3   a limit the user set was reached
@@ -34,6 +35,10 @@ class InputError(CharterError):
     """What the user gave is wrong."""
 
     exit_code = 2
+
+
+class TooLong(InputError):
+    """A conversation does not fit the model's context. Nothing is ever cut to fit."""
 
 
 class WorkError(CharterError):

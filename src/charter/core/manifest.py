@@ -3,6 +3,7 @@
     {"charter": version, "name", "seed", "recipe_fingerprint", "constitution_hash", "parent": path or null,
      "stages": {name: {"state": "running" | "done" | "failed", "fingerprint", "output", "started", "seconds",
                        "counts": {...}, "versions": {...}, "error"?, "reused_from"?}},
+     "inputs": {"prompts.red_team": {"rows", "taken", "duplicates", "odd", "set_aside"}, ...},
      "totals": {"seconds", ...}}
 
 It is replaced whole and forced to the disk at every change, so that it is never torn and never ahead of the files.

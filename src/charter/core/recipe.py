@@ -141,7 +141,7 @@ class TrainConfig(Config):
     max_grad_norm: Rate = 1.0
     """Gradients are clipped to this norm."""
     max_length: Positive = 2048
-    """Rows with more tokens are left out and counted."""
+    """Rows with more tokens (or more than the model's context) are left out and counted."""
 
 
 class SLConfig(TrainConfig):

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from charter.core.progress import Progress, Show, progress
+from charter.core.progress import Progress, Show, progress, say
 
 Metrics = dict[str, Any]
 
@@ -60,6 +60,11 @@ class Stage:
         line = {"stage": self.name, **values}
         self.metrics.append(line)
         self.sink(line)
+
+    def warn(self, line: str) -> None:
+        """One line on the terminal and in the run's log."""
+        self.log.warning("%s", line)
+        say(f"  {line}", self.show)
 
     def progress(self, total: int | None, what: str) -> contextlib.AbstractContextManager[Progress]:
         """Show progress: `with stage.progress(len(prompts), "answers") as bar: ... bar.advance()`."""

@@ -32,7 +32,7 @@ from charter.evaluate.pairs import load_pairs
 from charter.evaluate.rows import Resampling
 from charter.models import open_engine
 from charter.models.engine import Engine, GenerateRequest
-from charter.models.usage import Metered, for_each, total_usage
+from charter.models.usage import Metered, all_that_fit, total_usage
 from charter.prefer.labeller import judge
 from charter.prompts import load_prompts
 from charter.revise.chain import revise_chain
@@ -216,10 +216,10 @@ def first_answer(chain: Chain) -> Chain:
 def gather(
     stage: Stage, work: Callable[[Item], Awaitable[T]], items: Sequence[Item], what: str, *engines: Metered
 ) -> list[T]:
-    """The results of `work` on every item, in their order, with the engines' calls and tokens counted."""
-    with stage.progress(len(items), what) as bar:
-        results = asyncio.run(for_each(work, items, bar.advance))
-    stage.count(rows=len(results), **total_usage(*engines))
+    """The results of `work` on every item, in their order, with the engines' calls and tokens counted. What does not
+    fit the model's context is left out and counted; figures that compare models are of the prompts both answered."""
+    results = all_that_fit(stage, work, items, what)
+    stage.count(rows=len(results), too_long=len(items) - len(results), **total_usage(*engines))
     return results
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from charter.core.errors import InputError
+from charter.core.errors import InputError, TooLong
 from charter.core.recipe import ModelConfig
 from charter.core.records import Conversation
 from charter.models import chat, loading
@@ -86,7 +86,7 @@ class TransformersEngine:
     def _call(self, kind: tuple[Any, ...], ids: list[int], detail: Any) -> asyncio.Future[Any]:
         room = self._context - (kind[0] == "generate")
         if len(ids) > room:
-            raise InputError(
+            raise TooLong(
                 f"a conversation of {len(ids)} tokens does not fit the model's context of {self._context}",
                 where=self.name,
                 cure="leave out long prompts, or use a model with a longer context",

@@ -1,4 +1,4 @@
-"""What the engines count, and how many calls are kept in flight."""
+"""What the engines count, how many calls are kept in flight, and what is done about conversations that are too long."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Protocol, TypeVar
 
+from charter.core.errors import TooLong
+from charter.core.stage import Stage
 from charter.models.engine import Engine
 
 IN_FLIGHT = 4096  # tasks at a time: enough to fill batches with calls of like length, few enough for any memory
@@ -66,3 +68,26 @@ async def for_each(
 
     await asyncio.gather(*(worker() for _ in range(min(IN_FLIGHT, len(items)))))
     return [results[i] for i in range(len(items))]
+
+
+def all_that_fit(
+    stage: Stage, function: Callable[[Item], Awaitable[Result]], items: Sequence[Item], what: str
+) -> list[Result]:
+    """`function` of every item, in the order of the items, with progress. Items that raise TooLong are left out, and
+    one line says so; the caller counts them. Raises the first TooLong where none fits."""
+    refusals: list[TooLong] = []
+
+    async def attempt(item: Item) -> list[Result]:
+        try:
+            return [await function(item)]
+        except TooLong as error:
+            refusals.append(error)
+            return []
+
+    with stage.progress(len(items), what) as bar:
+        results = asyncio.run(for_each(attempt, items, bar.advance))
+    if refusals:
+        if len(refusals) == len(items):
+            raise refusals[0]
+        stage.warn(f"{what}: {len(refusals):,} of {len(items):,} left out as too long (one: {refusals[0].what})")
+    return [result for group in results for result in group]

@@ -19,6 +19,7 @@ from typing import Literal
 
 from charter import constitution as constitutions
 from charter.constitution import Constitution, Principle, draw
+from charter.core.errors import TooLong
 from charter.core.recipe import LabelConfig, ModelConfig
 from charter.core.records import Comparison, Preference, Verdict, user
 from charter.core.seeds import derive
@@ -108,7 +109,10 @@ async def _verdict(
     shown = comparison if order == "ab" else comparison.swap()
     assert principle.comparison is not None, "only principles with a comparison are drawn"
     message = judge_message(shown.prompt.messages, principle.comparison, shown.a, shown.b)
-    choice = await engine.choose(ChooseRequest((user(message),), OPTIONS))
+    try:
+        choice = await engine.choose(ChooseRequest((user(message),), OPTIONS))
+    except TooLong:
+        return Verdict(principle.id, principle.hash, order, None, None, "too_long")
     p_first, reason = read_choice(choice, config.min_mass)
     mass = choice.mass if math.isfinite(choice.mass) else None
     verdict = Verdict(principle.id, principle.hash, "ab", p_first, mass, reason)

@@ -15,7 +15,7 @@ from charter.core.stage import Artifact, Stage
 from charter.core.tables import write_records
 from charter.models import open_engine
 from charter.models.engine import Engine, GenerateRequest
-from charter.models.usage import for_each, total_usage
+from charter.models.usage import all_that_fit, total_usage
 from charter.prompts import load_prompts
 
 VERSION = 1
@@ -44,14 +44,14 @@ def pairs(
     async def work(item: tuple[Prompt, int]) -> Comparison:
         return await sample_pair(engine, config, *item, stage.seed)
 
-    with stage.progress(len(todo), "pairs") as bar:
-        sampled = asyncio.run(for_each(work, todo, bar.advance))
+    sampled = all_that_fit(stage, work, todo, "pairs")
     different = [comparison for comparison in sampled if comparison.a != comparison.b]
     if not different:
         raise WorkError("the two answers are the same in every pair", cure="raise pair.temperature, or train less")
     stage.count(
         comparisons=write_records(stage.out, different),
         identical=len(sampled) - len(different),
+        too_long=len(todo) - len(sampled),
         **total_usage(engine),
     )
 

@@ -37,6 +37,12 @@ class PromptReport:
         """How many rows have something unusual, each counted once."""
         return len({line for lines in self.odd.values() for line in lines})
 
+    @property
+    def remarks(self) -> str:
+        """What was out of the ordinary, in a few words; empty where nothing was."""
+        counts = {"odd": self.odd_rows, "duplicates dropped": len(self.duplicates), "set aside": self.set_aside_rows}
+        return ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
+
     def counts(self) -> dict[str, int]:
         """Flat numbers for a manifest."""
         return {

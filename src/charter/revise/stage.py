@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from charter import constitution as constitutions
 from charter.core.recipe import ModelConfig, RespondConfig, ReviseConfig
 from charter.core.records import Chain, Prompt
@@ -13,7 +11,7 @@ from charter.core.stage import Artifact, Stage
 from charter.core.tables import read_records, write_records
 from charter.models import open_engine
 from charter.models.engine import GenerateRequest
-from charter.models.usage import for_each, total_usage
+from charter.models.usage import all_that_fit, total_usage
 from charter.prompts import load_prompts
 from charter.revise.chain import revise_chain
 
@@ -31,7 +29,8 @@ def respond(
     source: str = "red_team",
 ) -> None:
     """Answer every prompt of a file `samples` times; `source` says what the prompts are for. Writes chains without
-    rounds, in the order of the prompts; the answer of (prompt, chain) depends on the run's seed alone."""
+    rounds, in the order of the prompts; the answer of (prompt, chain) depends on the run's seed alone. Prompts that
+    fill the model's context are left out and counted."""
     engine = open_engine(model, threads)
     todo = [(prompt, n) for prompt in load_prompts(prompts.path, source) for n in range(samples)]
 
@@ -41,9 +40,9 @@ def respond(
         request = GenerateRequest(prompt.messages, seed, config.max_new_tokens, config.temperature)
         return Chain(prompt, n, (await engine.generate(request)).text, model=engine.name, seed=seed)
 
-    with stage.progress(len(todo), "answers") as bar:
-        chains = asyncio.run(for_each(answer, todo, bar.advance))
-    stage.count(chains=write_records(stage.out, chains), **total_usage(engine))
+    chains = all_that_fit(stage, answer, todo, "answers")
+    written = write_records(stage.out, chains)
+    stage.count(chains=written, too_long=len(todo) - written, **total_usage(engine))
 
 
 def revise(
@@ -56,7 +55,7 @@ def revise(
     chains: Artifact,
 ) -> None:
     """Revise the first answers of `chains`. Writes them with their rounds, in the same order. Without a critic the
-    assistant criticises itself, as in the paper."""
+    assistant criticises itself, as in the paper. Chains that outgrow the context are left out and counted."""
     engine = open_engine(assistant, threads)
     critics = engine if critic is None or critic == assistant else open_engine(critic, threads)
     principles = constitutions.load(constitution.path)
@@ -65,6 +64,6 @@ def revise(
     async def work(chain: Chain) -> Chain:
         return await revise_chain(engine, critics, principles, config, chain, stage.seed)
 
-    with stage.progress(len(todo), "chains") as bar:
-        revised = asyncio.run(for_each(work, todo, bar.advance))
-    stage.count(chains=write_records(stage.out, revised), **total_usage(engine, critics))
+    revised = all_that_fit(stage, work, todo, "chains")
+    written = write_records(stage.out, revised)
+    stage.count(chains=written, too_long=len(todo) - written, **total_usage(engine, critics))

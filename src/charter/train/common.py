@@ -9,13 +9,17 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 
 from charter.core.recipe import TrainConfig
 from charter.core.records import Preference, Prompt
+from charter.core.stage import Stage
+from charter.models.forward import context_length
+
+Trained = TypeVar("Trained", bound=TrainConfig)
 
 BUCKET_BATCHES = 16
 """Batches that are sorted by length together: enough to save padding, few enough to keep the order random."""
@@ -93,6 +97,18 @@ def scheduler_name(config: TrainConfig) -> str:
     return "constant_with_warmup" if name == "constant" and config.warmup_ratio > 0 else name
 
 
+def within_context(config: Trained, model: Any) -> Trained:
+    """The config with `max_length` no longer than the model's context."""
+    return config.model_copy(update={"max_length": min(config.max_length, context_length(model))})
+
+
+def count_too_long(stage: Stage, left_out: int, rows: int, limit: int) -> None:
+    """Count the rows that were left out because they are longer than `limit` tokens, and say so where there are any."""
+    stage.count(too_long=left_out)
+    if left_out:
+        stage.warn(f"{left_out:,} of {rows:,} rows left out as longer than {limit:,} tokens")
+
+
 def build_optimizer(model: torch.nn.Module, config: TrainConfig, steps: int) -> tuple[torch.optim.Optimizer, Any]:
     """AdamW and its schedule over `steps`; vectors (norms, biases) are not decayed."""
     from transformers import get_scheduler
@@ -116,12 +132,13 @@ def read_prompts(path: Path, source: str, limit: int | None = None) -> list[Prom
     return load_prompts(path, source, limit)
 
 
-def read_preferences(path: Path, limit: int | None = None) -> list[Preference]:
-    """The first `limit` preferences of a stage's records, or helpfulness comparisons of a file of the user's."""
+def read_preferences(path: Path, limit: int | None = None, labels: str = "human") -> list[Preference]:
+    """The first `limit` preferences of a stage's records, or helpfulness comparisons of a file of the user's, which
+    were judged by `labels` (human, ai, simulated)."""
     if path.suffix == ".parquet":
         from charter.core.tables import read_records
 
         return read_records(path, Preference)[:limit]
     from charter.prompts import load_comparisons
 
-    return load_comparisons(path, "human", limit)
+    return load_comparisons(path, labels, limit)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import random
 import statistics
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +28,15 @@ from charter.core.stage import Artifact, Stage
 from charter.models.chat import encode_answer
 from charter.models.forward import last_scores
 from charter.statistics.calibration import brier, expected_calibration_error
-from charter.train.common import batches_by_length, build_optimizer, has_bf16, read_preferences, session
+from charter.train.common import (
+    batches_by_length,
+    build_optimizer,
+    count_too_long,
+    has_bf16,
+    read_preferences,
+    session,
+    within_context,
+)
 from charter.train.losses import soft_bradley_terry
 from charter.train.scoring import score, score_rows, start_preference_model
 
@@ -62,19 +71,23 @@ def train(
     helpful_comparisons: Artifact | None,
     *,
     helpful_limit: int | None = None,
+    helpful_labels: str = "human",
 ) -> None:
     """Train a score head and the model folder `start` on labelled comparisons; `stage.out` becomes a folder for
-    AutoModelForSequenceClassification. `helpful_limit`: take the first so many of the user's comparisons.
+    AutoModelForSequenceClassification. `helpful_limit`: take the first so many of the user's comparisons;
+    `helpful_labels`: who judged them, where their file does not say.
 
     Raises WorkError where no comparison has a valid label.
     """
     labelled = read_preferences(preferences.path)
-    helpful = read_preferences(helpful_comparisons.path, helpful_limit) if helpful_comparisons else []
+    helpful = []
+    if helpful_comparisons:
+        helpful = read_preferences(helpful_comparisons.path, helpful_limit, helpful_labels)
     pairs = usable(stage, labelled, helpful)
     with session(derive(stage.seed, "pm"), threads) as device:
         generator = torch.Generator().manual_seed(derive(stage.seed, "pm", "head"))
         model, tokenizer = start_preference_model(start.path, device, generator)
-        training, held_out = split(stage, config, tokenizer, pairs)
+        training, held_out = split(stage, within_context(config, model), tokenizer, pairs)
         fit(stage, config, model, tokenizer.pad_token_id, training)
         centre(stage, model, tokenizer.pad_token_id, training)
         evaluate(stage, model, tokenizer.pad_token_id, held_out)
@@ -83,7 +96,8 @@ def train(
 
 
 def usable(stage: Stage, labelled: Sequence[Preference], helpful: Sequence[Preference]) -> list[Preference]:
-    """Preferences that can teach: with a valid label and two different answers. The others are counted."""
+    """Preferences that can teach: with a valid label and two different answers. The others are counted, and how many
+    each kind of judge has labelled."""
     if all(p.p_a is None for p in labelled):
         raise WorkError(
             "no comparison has a valid label",
@@ -95,6 +109,8 @@ def usable(stage: Stage, labelled: Sequence[Preference], helpful: Sequence[Prefe
     stage.count(
         comparisons=len(different), unlabelled=len(everything) - len(valid), identical=len(valid) - len(different)
     )
+    judges = Counter(p.labels for p in different)
+    stage.count(**{f"labels_{judge}": judges[judge] for judge in sorted(judges)})
     return different
 
 
@@ -115,9 +131,9 @@ def split(
     stage.count(
         train=len(training),
         held_out=len(held_out),
-        too_long=len(preferences) - len(kept),
         tokens=sum(len(pair.a) + len(pair.b) for pair in kept),
     )
+    count_too_long(stage, len(preferences) - len(kept), len(preferences), config.max_length)
     if not training:
         raise WorkError("no comparison is left to train on", cure="raise pm.max_length or lower pm.test_fraction")
     return training, held_out

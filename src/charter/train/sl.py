@@ -28,7 +28,15 @@ from charter.core.stage import Artifact, Stage
 from charter.core.tables import read_records
 from charter.models.chat import encode_answer
 from charter.models.loading import load_causal_lm, load_tokenizer
-from charter.train.common import has_bf16, no_warnings, numpy_seed, scheduler_name, session
+from charter.train.common import (
+    count_too_long,
+    has_bf16,
+    no_warnings,
+    numpy_seed,
+    scheduler_name,
+    session,
+    within_context,
+)
 
 VERSION = 1
 LOGGED_STEPS = 50
@@ -71,8 +79,8 @@ def train(
     examples = mix(stage, config, revision_examples(config, chains), helpful_examples(helpful_chains))
     with session(derive(stage.seed, "sl"), threads) as device:
         tokenizer = load_tokenizer(start.path)
-        rows = tokenise(stage, config, tokenizer, examples)
         model = load_causal_lm(start.path, dtype="float32", device=str(device))
+        rows = tokenise(stage, within_context(config, model), tokenizer, examples)
         fit(stage, config, model, tokenizer, rows)
         model.save_pretrained(stage.out)
         tokenizer.save_pretrained(stage.out)
@@ -115,9 +123,13 @@ def tokenise(stage: Stage, config: SLConfig, tokenizer: Any, examples: Sequence[
         prompt, answer = encode_answer(tokenizer, example.messages, example.answer)
         if len(prompt) + len(answer) <= config.max_length:
             rows.append(TokenRow([*prompt, *answer], [*[IGNORED] * len(prompt), *answer]))
-    stage.count(rows=len(rows), too_long=len(examples) - len(rows), tokens=sum(len(row.input_ids) for row in rows))
+    stage.count(rows=len(rows), tokens=sum(len(row.input_ids) for row in rows))
+    count_too_long(stage, len(examples) - len(rows), len(examples), config.max_length)
     if not rows:
-        raise WorkError(f"every row is longer than {config.max_length} tokens", cure="raise sl.max_length")
+        raise WorkError(
+            f"every row is longer than {config.max_length} tokens",
+            cure="raise sl.max_length, within the model's context",
+        )
     return rows
 
 

@@ -39,7 +39,7 @@ from charter.world.model import Pretraining, Size, make_tokenizer, pretrain, sav
 from charter.world.people import comparisons
 
 HERE = Path(__file__).parent
-SPLITS = {"pretraining": 0.62, "method": 0.17, "validation": 0.05, "evaluation": 0.16}
+SPLITS = {"pretraining": 0.48, "method": 0.31, "validation": 0.05, "evaluation": 0.16}
 KINDS = ("harmful", "benign", "look_alike")
 
 

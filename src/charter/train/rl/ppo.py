@@ -40,7 +40,7 @@ from charter.core.stage import Artifact, Stage
 from charter.models.chat import encode_chat
 from charter.models.forward import context_length
 from charter.models.loading import load_causal_lm, load_tokenizer
-from charter.train.common import read_prompts, session
+from charter.train.common import count_too_long, read_prompts, session
 from charter.train.losses import clipped_policy_loss, clipped_value_loss, kl_k1, kl_k3, masked_mean, masked_whiten
 from charter.train.rl import rewards
 from charter.train.rl.advantages import gae
@@ -256,7 +256,8 @@ def prompt_batches(
     fitting = [(p, ids) for p, ids in encoded if len(ids) < room]
     if not fitting:
         raise InputError("there is no prompt that the model can read", cure="give shorter prompts")
-    stage.count(prompts=len(fitting), too_long=len(prompts) - len(fitting))
+    stage.count(prompts=len(fitting))
+    count_too_long(stage, len(prompts) - len(fitting), len(prompts), room - 1)
     return _without_end(fitting, config.batch_size, stage.seed)
 
 
