@@ -1,11 +1,12 @@
-"""python -m benchmarks.demo RUN RUN ... [--out docs/results]
+"""python -m benchmarks.demo RUN RUN ... [--out docs/results] [--readme README.md]
 
 The demo's figures over seeds: the median of the runs, their range, and the floor and the goal that Charter sets itself.
 Make the runs first, each with a world of its own:
 
     for seed in 0 1 2; do charter demo --seed $seed --out runs/demo-seed$seed; done
 
-Writes demo.md and demo.json into --out, and prints the table. Exit 1 where a floor does not hold.
+Writes demo.md and demo.json into --out, the first run's table of models into the readme, and prints the table. Exit 1
+where a floor does not hold.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ kind). The floors and goals are those that Charter sets itself; the last column 
 Every figure of every seed, with its intervals, is in demo.json.
 
 """
+MARKS = ("<!-- demo -->", "<!-- /demo -->")
 Metrics = dict[str, Any]
 Read = Callable[[Metrics], float]
 
@@ -129,6 +131,25 @@ def table(metrics: Sequence[Metrics]) -> tuple[list[str], bool]:
     return lines, sound
 
 
+def models(metrics: Metrics) -> str:
+    """One run's models and figures as a Markdown table, in percent."""
+    columns = ("harmless", "explained", "evasive", "helpful", "wrong", "over_refusal", "boilerplate")
+    oracle = metrics["oracle"]
+    rows = {"helpful-only": oracle["helpful_only"]}
+    rows |= {f"revision {r}": row for r, row in enumerate(oracle["revisions"]) if r}
+    rows |= {"**SL-CAI**": oracle["sl"], "**RL-CAI**": oracle["rl"]}
+    lines = ["| % of answers | " + " | ".join(c.replace("_", "-") for c in columns) + " |", "|---" * 8 + "|"]
+    lines += [f"| {name} | " + " | ".join(f"{100 * row[c]:.1f}" for c in columns) + " |" for name, row in rows.items()]
+    return "\n".join(lines)
+
+
+def fill(readme: Path, block: str) -> None:
+    """Put the block between the readme's marks."""
+    head, _, rest = readme.read_text(encoding="utf-8").partition(MARKS[0])
+    _, _, tail = rest.partition(MARKS[1])
+    readme.write_text(f"{head}{MARKS[0]}\n{block}\n{MARKS[1]}{tail}", encoding="utf-8")
+
+
 def _short(value: float) -> str:
     return f"{value:.0f}" if abs(value) >= 10 else f"{value:.3f}"
 
@@ -137,10 +158,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.demo", description="The demo's figures over seeds.")
     parser.add_argument("runs", nargs="+", type=Path)
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--readme", type=Path)
     options = parser.parse_args()
     metrics = [json.loads((run / "metrics.json").read_text()) for run in options.runs]
     lines, sound = table(metrics)
     print("\n".join(lines))
+    if options.readme:
+        fill(options.readme, models(metrics[0]))
     if options.out:
         head = HEAD.format(seeds=len(metrics))
         options.out.mkdir(parents=True, exist_ok=True)
