@@ -190,7 +190,8 @@ def test_an_unexpected_error_points_to_the_log(
 
 
 SLEEPER = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin with SIGINT ignored
 import charter.revise
 from charter.cli import main
 def slow(stage, *args, **kwargs):
