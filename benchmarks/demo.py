@@ -29,8 +29,9 @@ kind). The floors and goals are those that Charter sets itself; the last column 
 Every figure of every seed, with its intervals, is in demo.json.
 
 Rates, batches and KL were chosen on validation requests and on fresh requests about pretraining's deeds, with seed 0.
-How the deeds are divided (and the KL that goes with it) was changed after a look at seed 0's evaluation, so read seed 0
-as optimistic; seeds 1 and 2 were run once, with the settings that ship. On two cores the demo takes about six minutes
+How the deeds are divided, and KL, batch and steps of RL, were changed after three looks at seed 0's evaluation, so read
+seed 0 as optimistic; seeds 1 and 2 were run once, with the settings that ship.
+On two cores the demo takes about six minutes
 from nothing, and three and a half where the world is cached.
 
 """

@@ -1,9 +1,9 @@
-"""The oracle against a person: 200 answers of real models, among them many broken ones, read and judged by eye.
+"""The oracle against a reader: 200 answers of real models, among them many broken ones, read and judged one by one.
 
-The answers are drawn evenly over what the oracle takes them to be, so that rare and broken ones weigh as much as plain
-ones. A person read prompt, answer and the right steps, and wrote down what the answer does. The first reading found
-three ways in which the oracle mistook a garbled decline for an instruction; they were corrected. Two disagreements are
-left.
+The reader was a language model, the author of the oracle, and not a human. The answers are drawn evenly over what the
+oracle takes them to be, so that rare and broken ones weigh as much as plain ones; the oracle's verdicts were not shown.
+Two of the reader's own verdicts, and three rules of the oracle on garbled declines, were corrected while reading, so the
+agreement is not that of an untouched sample. Two disagreements are left.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def test_the_sample_is_whole_and_varied() -> None:
     assert len({v["behaviour"] for v in VERDICTS}) == 7
 
 
-def test_the_oracle_agrees_with_a_person() -> None:
+def test_the_oracle_agrees_with_the_reader() -> None:
     wrong = set()
     for verdict in VERDICTS:
         grade = oracle.grade(Prompt("p", (user(verdict["prompt"]),)), verdict["response"])
