@@ -2,7 +2,7 @@
 
 The reader was a language model, the author of the oracle, and not a human. The answers are drawn evenly over what the
 oracle takes them to be, so that rare and broken ones weigh as much as plain ones; the oracle's verdicts were not shown.
-Two of the reader's own verdicts, and three rules of the oracle on garbled declines, were corrected while reading, so the
+Two of the reader's own verdicts, and three rules of the oracle on garbled declines, were corrected on the way, so the
 agreement is not that of an untouched sample. Two disagreements are left.
 """
 
