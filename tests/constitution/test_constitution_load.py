@@ -84,7 +84,7 @@ def test_the_hash_ignores_formatting_and_key_order(tmp_path: Path) -> None:
         ("    revision: Take it out.\n", "", 9, "'principles[0].critique': a critique needs a revision"),
         ("comparison: |", "rationale: |", 12, "'principles[1]': a principle needs"),
         ("severity: high", "severity: dire", 8, "'principles[0].severity': input should be 'low'"),
-        ("weight: 2.0}", "weight: -1}", 4, "'categories[0].weight': input should be greater than 0, not -1"),
+        ("weight: 2.0}", "weight: -1}", 4, "'categories[0].weight': input should be greater than or equal to 0, not -1"),
         ("strategy: weight", "strategy: dice", 17, "'sampling.strategy'"),
         ("sampling:", "samplings:", 17, "unknown key 'samplings'|did you mean 'sampling'"),
         ("version: 1.2.0", "version: 1.2", 2, "'version': input should be a valid string, not 1.2"),

@@ -38,7 +38,7 @@ def test_a_principle_knows_its_parts() -> None:
         ({"critique": "look", "comparison": "which?"}, ("critique",), "needs a revision"),
         ({}, (), "`comparison`"),
         ({"comparison": "   "}, ("comparison",), "at least 1 character"),
-        ({"comparison": "which?", "weight": 0}, ("weight",), "greater than 0"),
+        ({"comparison": "which?", "weight": -1}, ("weight",), "greater than or equal to 0"),
         ({"comparison": "which?", "weight": float("inf")}, ("weight",), "finite"),
         ({"comparison": "which?", "severity": "dire"}, ("severity",), "'low', 'medium' or 'high'"),
         ({"comparison": "which?", "colour": "red"}, ("colour",), "Extra inputs"),

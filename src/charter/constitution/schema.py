@@ -4,10 +4,15 @@ A principle has up to three wordings. `critique` says what to look for in the la
 it (section 3.1 of the paper); `comparison` is the question that decides between two answers (section 4.1). It may have
 the first two, the last, or all three; with `revision` alone it revises directly, without a critique (section 3.5).
 
-Hashes are over meaning. A principle's hash covers its wordings, the text that models read. A constitution's hash covers
-everything that can change a run: the categories in their order, every principle's id, category, severity, weight and
-wordings, the few-shot examples and the sampling. Names, versions, descriptions, rationales, sources, tags, the order of
-the principles and the file's formatting are left out.
+A file is a `Document`. It may extend other constitutions; `modules.py` resolves it into a `Constitution`, which stands
+alone and is what everything else works with.
+
+Hashes are over meaning. A principle's hash covers the text that models read: its wordings and its own examples. A
+constitution's hash covers everything that can change a run: the categories in their order, every principle's id,
+category, severity, weight and text, the examples and the sampling. `part_hash` covers what can change one part of a
+run, so that rewording a comparison leaves every chain of revisions as it was. Names, versions, descriptions,
+rationales, sources, reviewers, retired principles, the order of the principles and the file's formatting are left out;
+tags count only where the sampling asks for them.
 """
 
 from __future__ import annotations
@@ -20,14 +25,18 @@ from pydantic import AfterValidator, Field, StringConstraints, ValidationError, 
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from charter.core.fingerprint import fingerprint
-from charter.core.recipe import Config, Positive, Rate
+from charter.core.recipe import Config, Positive, Weight
 
 Part = Literal["revision", "comparison"]
 
 Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Verbatim = Annotated[str, StringConstraints(min_length=1)]
-Finite = Annotated[Rate, Field(allow_inf_nan=False)]
+Finite = Annotated[Weight, Field(allow_inf_nan=False)]
+Version = Annotated[
+    str,
+    StringConstraints(pattern=r"^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$"),
+]
 
 SLOT = "{}"
 """Where a chain-of-thought example has its principle."""
@@ -42,7 +51,7 @@ def _one_slot(text: str) -> str:
 
 
 class Category(Config):
-    """A kind of concern. Where principles conflict the lower tier goes first, then the earlier category."""
+    """A kind of concern. Where principles conflict, a tier decides only where all tiers above it abstain or tie."""
 
     id: Identifier
     """Principles name it."""
@@ -51,50 +60,7 @@ class Category(Config):
     tier: Positive = 1
     """Priority; 1 is the highest."""
     weight: Finite = 1.0
-    """Multiplies the weights of its principles."""
-
-
-class Principle(Config):
-    """One principle. Outer white space of the wordings is dropped."""
-
-    id: Identifier
-    """Draws, verdicts and reports name it; keep it when the wording changes."""
-    category: Identifier | None = None
-    """The id of a category."""
-    severity: Literal["low", "medium", "high"] = "medium"
-    """How bad a violation is."""
-    weight: Finite = 1.0
-    """How often it is drawn where `sampling.strategy` is `weight`."""
-    critique: Text | None = None
-    """What to look for in the last answer."""
-    revision: Text | None = None
-    """How to rewrite the last answer."""
-    comparison: Text | None = None
-    """The question that decides between two answers."""
-    rationale: Text | None = None
-    """Why the principle is there, for people."""
-    sources: tuple[Text, ...] = ()
-    """Where it comes from."""
-    tags: tuple[Text, ...] = ()
-    """Free labels, for reports and tools."""
-
-    @property
-    def hash(self) -> str:
-        """16 hex digits over the wordings."""
-        return _fingerprint_of_wordings(self.critique, self.revision, self.comparison)
-
-    def has(self, part: Part) -> bool:
-        """Can it be drawn for this part?"""
-        return (self.revision if part == "revision" else self.comparison) is not None
-
-    @model_validator(mode="after")
-    def _has_a_part(self) -> Self:
-        if self.critique is not None and self.revision is None:
-            raise _invalid(self, [(("critique",), "a critique needs a revision: say how to rewrite what it finds")])
-        if self.revision is None and self.comparison is None:
-            message = "a principle needs `critique` and `revision`, or `comparison`, or all three"
-            raise _invalid(self, [((), message)])
-        return self
+    """Multiplies the weights of its principles; what it is drawn by where `sampling.strategy` is `category_weight`."""
 
 
 class ComparisonShot(Config):
@@ -119,43 +85,194 @@ class FewShot(Config):
     """Comparisons decided after reasoning, each with one `{}` where the principle stands."""
 
 
+class Principle(Config):
+    """One principle. Outer white space of the wordings is dropped."""
+
+    id: Identifier
+    """Draws, verdicts and reports name it; keep it when the wording changes."""
+    category: Identifier | None = None
+    """The id of a category."""
+    severity: Literal["low", "medium", "high"] = "medium"
+    """How bad a violation is."""
+    weight: Finite = 1.0
+    """How often it is drawn where `sampling.strategy` is `weight` or `category_weight`; 0 is never."""
+    critique: Text | None = None
+    """What to look for in the last answer."""
+    revision: Text | None = None
+    """How to rewrite the last answer."""
+    comparison: Text | None = None
+    """The question that decides between two answers."""
+    rationale: Text | None = None
+    """Why the principle is there, for people."""
+    sources: tuple[Text, ...] = ()
+    """Where it comes from."""
+    tags: tuple[Text, ...] = ()
+    """Free labels, for reports, for `sampling.tags`, and for what the linter takes the principle to cover."""
+    status: Literal["draft", "reviewed", "retired"] = "draft"
+    """A retired principle is kept for the record and never drawn."""
+    reviewers: tuple[Text, ...] = ()
+    """Who has read and approved it."""
+    few_shot: FewShot = FewShot()
+    """Its own examples; where it has none of a kind, the constitution's stand in."""
+    lint_ignore: dict[str, Text] = {}
+    """Findings of the linter that are accepted here: the rule's code, and the reason."""
+
+    @property
+    def hash(self) -> str:
+        """16 hex digits over what models read of it."""
+        return _fingerprint_of_text(self)
+
+    def has(self, part: Part) -> bool:
+        """Is it worded for this part?"""
+        return (self.revision if part == "revision" else self.comparison) is not None
+
+    @model_validator(mode="after")
+    def _has_a_part(self) -> Self:
+        if self.critique is not None and self.revision is None:
+            raise _invalid(self, [(("critique",), "a critique needs a revision: say how to rewrite what it finds")])
+        if self.revision is None and self.comparison is None:
+            message = "a principle needs `critique` and `revision`, or `comparison`, or all three"
+            raise _invalid(self, [((), message)])
+        return self
+
+
 class Sampling(Config):
     """How principles are drawn."""
 
-    strategy: Literal["uniform", "weight"] = "uniform"
-    """`uniform`: all alike. `weight`: in proportion to the principle's weight times its category's."""
+    strategy: Literal["uniform", "weight", "category_weight"] = "uniform"
+    """`uniform`: all alike. `weight`: in proportion to the principle's weight times its category's. `category_weight`:
+    first a category in proportion to its weight, then one of its principles in proportion to theirs."""
+    without_replacement: bool = True
+    """No principle twice in a chain before all have been drawn: asking twice for the same thing wastes a round. The
+    paper draws every time from all."""
+    tags: tuple[Text, ...] = ()
+    """Draw only principles with one of these tags; left out: all."""
 
 
-class Constitution(Config):
-    """A list of written principles."""
+class _Head(Config):
+    """What a constitution and a file of one have in common."""
 
     name: Text
     """A name for people."""
-    version: Text = "1.0.0"
-    """The author's version (in quotes where it looks like a number)."""
+    version: Version = "1.0.0"
+    """The author's version: major.minor.patch."""
     description: Text | None = None
     """What it is for."""
+    authors: tuple[Text, ...] = ()
+    """Who wrote it."""
+    licence: Text | None = None
+    """Under which terms it may be used, such as CC-BY-4.0."""
+    sources: tuple[Text, ...] = ()
+    """What it draws on."""
+    dimensions: tuple[Text, ...] = ()
+    """What it is meant to cover besides what the linter expects of every constitution: tags or categories."""
     categories: tuple[Category, ...] = ()
-    """Kinds of concern, in the order of their priority."""
-    principles: Annotated[tuple[Principle, ...], Field(min_length=1)]
-    """At least one."""
+    """Kinds of concern."""
     few_shot: FewShot = FewShot()
     """Examples for the transcript format."""
     sampling: Sampling = Sampling()
     """How principles are drawn."""
+    lint_ignore: dict[str, Text] = {}
+    """Findings of the linter that are accepted for the whole: the rule's code, and the reason."""
+
+
+class Override(Config):
+    """A change to an inherited principle: what is written here replaces what it said; the rest stays."""
+
+    id: Identifier
+    """The inherited principle's."""
+    category: Identifier | None = None
+    severity: Literal["low", "medium", "high"] | None = None
+    weight: Finite | None = None
+    critique: Text | None = None
+    revision: Text | None = None
+    comparison: Text | None = None
+    rationale: Text | None = None
+    sources: tuple[Text, ...] | None = None
+    tags: tuple[Text, ...] | None = None
+    status: Literal["draft", "reviewed", "retired"] | None = None
+    reviewers: tuple[Text, ...] | None = None
+    few_shot: FewShot | None = None
+    lint_ignore: dict[str, Text] | None = None
+
+
+class Document(_Head):
+    """A constitution's file."""
+
+    extends: tuple[Text, ...] = ()
+    """Constitutions whose categories, principles and examples are taken over: files (relative to this one) or
+    `library:NAME`."""
+    remove: tuple[Identifier, ...] = ()
+    """Inherited principles that are left out."""
+    overrides: tuple[Override, ...] = ()
+    """Inherited principles that are changed."""
+    principles: tuple[Principle, ...] = ()
+    """The constitution's own."""
+
+    @model_validator(mode="after")
+    def _something_to_extend(self) -> Self:
+        problems: list[Problem] = []
+        if not self.extends:
+            problems += [
+                ((field,), "there is nothing to change: nothing is extended")
+                for field in ("remove", "overrides")
+                if getattr(self, field)
+            ]
+            if not self.principles:
+                problems.append((("principles",), "the constitution has none"))
+        if problems:
+            raise _invalid(self, problems)
+        return self
+
+
+class Constitution(_Head):
+    """A list of written principles that stands alone: what a file says once all that it extends is taken over."""
+
+    principles: Annotated[tuple[Principle, ...], Field(min_length=1)]
+    """At least one."""
 
     @property
     def hash(self) -> str:
         """16 hex digits over everything that can change a run; see the module's docstring."""
-        return _fingerprint_of_meaning(self)
+        return _fingerprint_of_meaning(self, None)
+
+    def part_hash(self, part: Part) -> str:
+        """16 hex digits over everything that can change the revisions, or the comparisons, of a run."""
+        return _fingerprint_of_meaning(self, part)
+
+    def drawable(self, part: Part) -> tuple[Principle, ...]:
+        """The principles that can be drawn for a part: worded for it, not retired, of the sampling's tags, and of a
+        weight above 0 where weights count."""
+        wanted, weights = set(self.sampling.tags), self.weights
+        return tuple(
+            p
+            for p in self.principles
+            if p.has(part)
+            and p.status != "retired"
+            and (not wanted or wanted.intersection(p.tags))
+            and weights[p.id] > 0
+        )
 
     @property
     def weights(self) -> dict[str, float]:
-        """What each principle weighs in a draw, by id."""
+        """What each principle weighs in a draw before categories share out what is theirs (`category_weight`), by id."""
         if self.sampling.strategy == "uniform":
             return {p.id: 1.0 for p in self.principles}
         of_category: dict[str | None, float] = {c.id: c.weight for c in self.categories}
         return {p.id: p.weight * of_category.get(p.category, 1.0) for p in self.principles}
+
+    @property
+    def tiers(self) -> dict[str, int]:
+        """The tier of each principle, by id; 1 where it has no category."""
+        of_category: dict[str | None, int] = {c.id: c.tier for c in self.categories}
+        return {p.id: of_category.get(p.category, 1) for p in self.principles}
+
+    def principle(self, id: str) -> Principle:  # noqa: A002
+        """The principle of this id. Raises KeyError."""
+        for principle in self.principles:
+            if principle.id == id:
+                return principle
+        raise KeyError(id)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -169,20 +286,45 @@ class Constitution(Config):
         return self
 
 
-# Cached here and not on the models, where `model_copy` would carry a hash over to a copy that says something else.
+# Cached by what is hashed and not on the models, where `model_copy` would carry a hash over to a copy that says
+# something else.
+def _fingerprint_of_text(principle: Principle) -> str:
+    return _fingerprint_of_wordings(principle.critique, principle.revision, principle.comparison, principle.few_shot)
+
+
 @lru_cache(maxsize=4096)
-def _fingerprint_of_wordings(critique: str | None, revision: str | None, comparison: str | None) -> str:
-    return fingerprint(critique, revision, comparison)
+def _fingerprint_of_wordings(
+    critique: str | None, revision: str | None, comparison: str | None, few_shot: FewShot
+) -> str:
+    return fingerprint(critique, revision, comparison, few_shot)
 
 
-@lru_cache(maxsize=16)
-def _fingerprint_of_meaning(constitution: Constitution) -> str:
+def _fingerprint_of_meaning(constitution: Constitution, part: Part | None) -> str:
+    sampled_by_tags = constitution.sampling.tags
+    shots = constitution.few_shot
     return fingerprint(
         [[c.id, c.tier, c.weight] for c in constitution.categories],
-        [[p.id, p.category, p.severity, p.weight, p.hash] for p in sorted(constitution.principles, key=lambda p: p.id)],
-        constitution.few_shot,
+        [
+            [
+                *(p.id, p.category, p.severity, p.weight),
+                p.hash if part is None else _text_of_part(p, part),
+                sorted(set(p.tags).intersection(sampled_by_tags)),
+            ]
+            for p in sorted(constitution.principles, key=lambda p: p.id)
+            if p.status != "retired" and (part is None or p.has(part))
+        ],
+        {"revision": shots.critique_revision, "comparison": [shots.comparison, shots.chain_of_thought]}.get(
+            part or "", shots
+        ),
         constitution.sampling,
     )
+
+
+def _text_of_part(principle: Principle, part: Part) -> list[Any]:
+    shots = principle.few_shot
+    if part == "revision":
+        return [principle.critique, principle.revision, shots.critique_revision]
+    return [principle.comparison, shots.comparison, shots.chain_of_thought]
 
 
 Problem = tuple[tuple[str | int, ...], str]

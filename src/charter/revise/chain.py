@@ -5,7 +5,7 @@
 repeated, where the next round sees the conversation with the revision in the answer's place. A direct revision
 (section 3.5) leaves the critique out. Two departures: the requests are chat turns, so that there are no few-shot
 examples to set the point of view; and a principle is drawn again only when all have been used, because asking twice
-for the same thing wastes a round."""
+for the same thing wastes a round, unless the constitution's sampling says otherwise."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def revise_chain(
     rounds = list(chain.rounds)
     for number in range(len(rounds) + 1, len(rounds) + config.rounds + 1):
         key = (run_seed, chain.prompt.id, chain.chain, number)
-        principle = draw(constitution, "revision", key, exclude=_used(rounds))
+        principle = draw(constitution, "revision", key, exclude=_used(constitution, rounds))
         conversation: Conversation = (
             *chain.prompt.messages,
             assistant(rounds[-1].revision if rounds else chain.response),
@@ -44,8 +44,10 @@ async def revise_chain(
     return replace(chain, rounds=tuple(rounds), constitution_hash=constitution.hash)
 
 
-def _used(rounds: list[Round]) -> set[str]:
+def _used(constitution: Constitution, rounds: list[Round]) -> set[str]:
     """The principles that were drawn since all had been used: those drawn fewer times come first."""
+    if not constitution.sampling.without_replacement:
+        return set()
     names = [done.principle_id for done in rounds]
     most = max(map(names.count, names), default=0)
     return {name for name in names if names.count(name) == most}
