@@ -1,4 +1,5 @@
-"""Writes docs/recipe.md (every key of a recipe) and docs/cli.md (every command's help) from the code's own words.
+"""Writes docs/recipe.md (every key of a recipe), docs/cli.md (every command's help) and docs/constitution.schema.json
+(JSON Schema, for editors) from the code's own words, and in docs/constitution.md what the commands print.
 
 python docs/generate.py            write them
 python docs/generate.py --check    exit with 1 where one of them is stale
@@ -6,16 +7,20 @@ python docs/generate.py --check    exit with 1 where one of them is stale
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import click
+from console import replayed
+from lint_pages import lint_pages
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from charter.cli import charter
+from charter.constitution.json_schema import json_schema
 from charter.core.recipe import Recipe
 
 HERE = Path(__file__).parent
@@ -81,15 +86,33 @@ def cli_page() -> str:
     lines = [NOTE, "# Commands\n"]
     context = click.Context(charter, info_name="charter", terminal_width=100, max_content_width=100)
     lines += ["```", charter.get_help(context), "```", ""]
-    for name, command in charter.commands.items():
-        inner = click.Context(command, info_name=name, parent=context, terminal_width=100, max_content_width=100)
-        lines += [f"## charter {name}\n", "```", command.get_help(inner), "```", ""]
+    lines += commands(charter, context, "##")
     return "\n".join(lines)
+
+
+def commands(group: click.Group, context: click.Context, heading: str) -> Iterator[str]:
+    """The help of every command of a group, and of those in it."""
+    for name, command in group.commands.items():
+        inner = click.Context(command, info_name=name, parent=context, terminal_width=100, max_content_width=100)
+        yield f"{heading} {inner.command_path}\n"
+        yield from ("```", command.get_help(inner), "```", "")
+        if isinstance(command, click.Group):
+            yield from commands(command, inner, heading + "#")
+
+
+def schema_file() -> str:
+    return json.dumps(json_schema(), ensure_ascii=False, indent=2) + "\n"
 
 
 def main() -> int:
     stale = []
-    for name, text in (("recipe.md", recipe_page()), ("cli.md", cli_page())):
+    for name, text in (
+        ("recipe.md", recipe_page()),
+        ("cli.md", cli_page()),
+        ("constitution.schema.json", schema_file()),
+        ("constitution.md", replayed((HERE / "constitution.md").read_text(encoding="utf-8"))),
+        *lint_pages(),
+    ):
         path = HERE / name
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
             stale.append(name)

@@ -43,19 +43,19 @@ def broken_model(project: Path) -> None:
 CASES: dict[str, tuple[Callable[[Path], None], tuple[str, ...]]] = {
     "unknown key": (
         replace("recipe.yaml", "rounds: 2", "round: 2"),
-        ("recipe.yaml:15: unknown key 'revise.round'", "did you mean 'rounds'?"),
+        ("recipe.yaml:15:3: unknown key 'revise.round'", "did you mean 'rounds'?"),
     ),
     "wrong type": (
         replace("recipe.yaml", "rounds: 2", "rounds: [2]"),
-        ("recipe.yaml:15: 'revise.rounds': input should be a valid integer",),
+        ("recipe.yaml:15:3: 'revise.rounds': input should be a valid integer",),
     ),
     "out of range": (
         replace("recipe.yaml", "seed: 3", "seed: 3\nlabel: {min_mass: 2}"),
-        ("recipe.yaml:3: 'label.min_mass': input should be less than or equal to 1, not 2",),
+        ("recipe.yaml:3:9: 'label.min_mass': input should be less than or equal to 1, not 2",),
     ),
     "missing prompts": (
         replace("recipe.yaml", "helpful.jsonl", "nowhere.jsonl"),
-        ("recipe.yaml:7: 'prompts.helpful.path': there is no such file: nowhere.jsonl", "paths are relative to"),
+        ("recipe.yaml:7:13: 'prompts.helpful.path': there is no such file: nowhere.jsonl", "paths are relative to"),
     ),
     "empty prompts": (write("red_team.jsonl", b""), ("red_team.jsonl: no prompts here: the file is empty",)),
     "broken prompts": (write("helpful.jsonl", b'{"prompt": "a"}\n{"promt": "b"}\n'), ("helpful.jsonl:2: ",)),
@@ -63,12 +63,12 @@ CASES: dict[str, tuple[Callable[[Path], None], tuple[str, ...]]] = {
     "broken comparisons": (write("comparisons.jsonl", b'{"prompt": "a", "chosen": "b"}\n'), ("comparisons.jsonl:1: ",)),
     "no principles": (
         write("constitution.yaml", b"name: x\nprinciples: []\n"),
-        ("constitution.yaml:2: 'principles': the constitution has none",),
+        ("constitution.yaml:2:1: 'principles': the constitution has none",),
     ),
     "principles left out": (write("constitution.yaml", b"name: x\n"), ("constitution.yaml", "'principles' is missing")),
     "unknown key of the constitution": (
         replace("constitution.yaml", "critique:", "critic:"),
-        ("constitution.yaml:4: unknown key 'principles[0].critic'", "did you mean 'critique'?"),
+        ("constitution.yaml:4:5: unknown key 'principles[0].critic'", "did you mean 'critique'?"),
     ),
     "unknown library": (
         replace("recipe.yaml", "constitution: constitution.yaml", "constitution: library:harmles"),
@@ -76,14 +76,17 @@ CASES: dict[str, tuple[Callable[[Path], None], tuple[str, ...]]] = {
     ),
     "no model": (
         not_a_model,
-        ("recipe.yaml:12: ", "not a model folder (it has no config.json): weights", "safetensors"),
+        ("recipe.yaml:12:5: ", "not a model folder (it has no config.json): weights", "safetensors"),
     ),
     "broken model": (broken_model, ("weights",)),
     "tabs": (replace("recipe.yaml", "  rounds", "\trounds"), ("the line is indented with a tab", "indent with spaces")),
-    "duplicate key": (replace("recipe.yaml", "seed: 3", "seed: 3\nseed: 3"), ("recipe.yaml:3: the key 'seed' stands",)),
+    "duplicate key": (
+        replace("recipe.yaml", "seed: 3", "seed: 3\nseed: 3"),
+        ("recipe.yaml:3:1: the key 'seed' stands",),
+    ),
     "another encoding": (
         write("recipe.yaml", "name: größe".encode("latin-1")),
-        ("recipe.yaml:1: the file is not UTF-8",),
+        ("recipe.yaml:1:9: the file is not UTF-8",),
     ),
 }
 

@@ -48,7 +48,7 @@ def test_help_is_quick_and_light() -> None:
     modules, seconds = rest.rsplit(" ", 1)
     assert (code, modules) == ("0", "[]")
     assert float(seconds) < 0.4
-    for verb in ("init", "demo", "run", "report"):
+    for verb in ("constitution", "critique", "init", "demo", "run", "report"):
         assert re.search(rf"^  {verb} ", done.stdout, re.MULTILINE)
 
 
@@ -128,6 +128,23 @@ def test_from_reuses_a_run(project: Path, capsys: pytest.CaptureFixture[str]) ->
         "respond_helpful": True,
         "revise": False,
     }
+
+
+def test_continue_needs_a_run_to_go_on_from(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert guarded("run", project / "recipe.yaml", "--continue") == 2
+    assert "--continue needs --from RUN" in capsys.readouterr().err
+    given: list[object] = []
+
+    def run(*_: object, reuse: Path, continue_from_parent: bool, **__: object) -> Path:
+        given.extend([reuse, continue_from_parent])
+        return project
+
+    monkeypatch.setattr(pipeline, "run", run)
+    assert guarded("run", project / "recipe.yaml", "--from", "first", "--continue") == 0
+    assert guarded("run", project / "recipe.yaml", "--from", "first") == 0
+    assert given == [Path("first"), True, Path("first"), False]
 
 
 def test_default_folder_is_named_after_the_recipe(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ ORDER = [
     {"train"},
     {"evaluate"},
     {"report"},
-    {"inputs"},
+    {"inputs", "amend"},
     {"pipeline"},
     {"controls", "summary", "init"},
     {"cli"},

@@ -8,58 +8,16 @@ from pathlib import Path
 
 import pytest
 
+import tiny_project
 from charter import cli, controls, pipeline
 from charter.core.config import load_recipe
 from charter.core.recipe import Recipe
-from rows import write_rows
-
-SMALL = """\
-name: tiny
-seed: 1
-constitution: constitution.yaml
-prompts:
-  red_team: {path: red_team.jsonl}
-  helpful: {path: helpful.jsonl}
-  evaluation: {path: evaluation.jsonl}
-comparisons:
-  helpful: {path: comparisons.jsonl, labels: human}
-models:
-  assistant: {model_name_or_path: model}
-respond: {max_new_tokens: 4}
-revise: {rounds: 2, max_new_tokens: 4}
-sl: {per_device_train_batch_size: 4}
-pair: {max_new_tokens: 4, pairs: 2}
-label: {min_mass: 0}
-pm: {per_device_train_batch_size: 4}
-rl: {steps: 2, batch_size: 4, minibatch_size: 4, max_new_tokens: 4}
-evaluate: {grader: evaluate.scripted_grader:grader, pairs: pairs.jsonl, max_new_tokens: 4, bootstrap: 20}
-threads: 1
-"""
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project folder with a finished run in it."""
-    from models.tiny import save
-
-    folder = tmp_path_factory.mktemp("tiny")
-    save(folder / "model")
-    (folder / "recipe.yaml").write_text(SMALL)
-    (folder / "constitution.yaml").write_text(
-        "name: tiny\nprinciples:\n"
-        "  - {id: one, critique: is the answer bad, revision: bake the cake, comparison: The answer is good}\n"
-        "  - {id: two, critique: how bad, revision: open no lock, comparison: The answer is no}\n"
-    )
-    harmful = [{"prompt": f"how do i open {what}", "kind": "harmful"} for what in ("the lock", "the key", "lock lock")]
-    benign = [{"prompt": f"how do i bake {what}", "kind": "benign"} for what in ("the cake", "cake cake", "good cake")]
-    write_rows(folder / "red_team.jsonl", [*harmful, {"prompt": "open the key"}, {"prompt": "open the lock"}])
-    write_rows(folder / "helpful.jsonl", benign)
-    write_rows(folder / "evaluation.jsonl", [*harmful, *benign])
-    write_rows(folder / "comparisons.jsonl", [{"prompt": "bake", "chosen": "yes", "rejected": "no"}])
-    write_rows(folder / "pairs.jsonl", [{**row, "a": "no", "b": "open lock"} for row in harmful])
-    (folder / "world.json").write_text(json.dumps({"empty_critique": "good"}))
-    pipeline.run(load_recipe(folder / "recipe.yaml"), folder / "run", show="silent")
-    return folder
+    return tiny_project.finished(tmp_path_factory.mktemp("tiny"))
 
 
 @pytest.fixture

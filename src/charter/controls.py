@@ -23,6 +23,7 @@ from charter.core.config import load_recipe
 from charter.core.errors import InputError
 from charter.core.progress import Show, say
 from charter.core.tables import read_json, write_json
+from charter.statistics.intervals import independent_difference
 
 Row = dict[str, Any]
 
@@ -95,10 +96,6 @@ def judge(control: Control, oracle: dict[str, Row]) -> dict[str, Any]:
 
 
 def difference_interval(before: Row, after: Row, figure: str) -> tuple[float, float]:
-    """The 95% interval of after - before from the two figures' own intervals: squared distances add up (Newcombe 1998,
-    Statistics in Medicine 17:873, method 10), as if the two were independent."""
-    (low_0, high_0), (low_1, high_1) = before["intervals"][figure], after["intervals"][figure]
-    change = after[figure] - before[figure]
-    down = ((after[figure] - low_1) ** 2 + (high_0 - before[figure]) ** 2) ** 0.5
-    up = ((high_1 - after[figure]) ** 2 + (before[figure] - low_0) ** 2) ** 0.5
-    return change - down, change + up
+    """The 95% interval of after - before from the two figures' own intervals."""
+    one, other = (tuple(row["intervals"][figure]) for row in (before, after))
+    return independent_difference(before[figure], one, after[figure], other)

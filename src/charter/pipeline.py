@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
+from typing import NamedTuple
 
+from charter import amend
 from charter import constitution as constitutions
 from charter.core.errors import InputError
 from charter.core.progress import Show
@@ -25,21 +27,35 @@ def run(
     *,
     until: str | None = None,
     reuse: Path | None = None,
+    continue_from_parent: bool = False,
     supervised_only: bool = False,
     show: Show = "auto",
 ) -> Path:
     """Run the recipe in the folder `out`, or go on where it stopped; returns the folder. `until` is the last stage to
-    run; stages of the run `reuse` that would be the same are taken from there; `supervised_only` leaves out feedback
-    and reinforcement learning, and evaluates. Raises InputError for what is wrong with what was given, before anything
-    is run, and WorkError for what fails at work."""
+    run; what the run `reuse` has made and would be the same is taken from there, whole stages and single records;
+    `continue_from_parent`: models that have to be trained again go on from that run's and not afresh;
+    `supervised_only` leaves out feedback and reinforcement learning, and evaluates. Raises InputError for what is wrong
+    with what was given, before anything is run, and WorkError for what fails at work."""
     _check_stage(until)
     law = constitutions.load(recipe.constitution)
     reports = check(recipe)
-    with RunFolder(out, recipe, reuse=reuse, show=show, until=until) as run, contextlib.suppress(Reached):
+    folder = RunFolder(
+        out,
+        recipe,
+        constitution_hash=law.hash,
+        reuse=reuse,
+        continuing=continue_from_parent,
+        show=show,
+        until=until,
+    )
+    with folder as run, contextlib.suppress(Reached):
         run.write("constitution.yaml", f"# hash: {law.hash}\n{constitutions.dumps(law)}")
-        run.manifest.data["constitution_hash"] = law.hash
         note(run, reports)
-        constitution = Artifact(run.path / "constitution.yaml", law.hash)
+        if reuse is not None:
+            amend.note(run, reuse, law)
+        # What is drawn for revisions and what is drawn for comparisons change separately.
+        file = run.path / "constitution.yaml"
+        constitution = Law(Artifact(file, law.part_hash("revision")), Artifact(file, law.part_hash("comparison")))
         red_team = prompts_of(run, "red_team", recipe.prompts.red_team)
         helpful = prompts_of(run, "helpful", recipe.prompts.helpful) if recipe.prompts.helpful else None
 
@@ -51,7 +67,14 @@ def run(
     return run.path
 
 
-def supervised(run: RunFolder, constitution: Artifact, red_team: Artifact, helpful: Artifact | None) -> Artifact:
+class Law(NamedTuple):
+    """The constitution as each part of the method reads it: one file, and a fingerprint for each."""
+
+    revision: Artifact
+    comparison: Artifact
+
+
+def supervised(run: RunFolder, constitution: Law, red_team: Artifact, helpful: Artifact | None) -> Artifact:
     """The supervised stage (section 3): a model that has learned from its own revisions, SL-CAI."""
     recipe, models, threads = run.recipe, run.recipe.models, run.recipe.threads
     from charter.revise import respond, revise
@@ -83,17 +106,22 @@ def supervised(run: RunFolder, constitution: Artifact, red_team: Artifact, helpf
         revise,
         out="revisions.parquet",
         config=(recipe.revise, models.assistant, models.critic, threads),
-        inputs=(constitution, responses),
+        inputs=(constitution.revision, responses),
     )
     from charter.train import sl
 
     # Section 3.2: fine-tune on the revisions and the helpful answers.
     return run.stage(
-        "sl", sl.train, out="models/sl", config=(recipe.sl, base(recipe), threads), inputs=(revisions, answers)
+        "sl",
+        sl.train,
+        out="models/sl",
+        config=(recipe.sl, base(recipe), threads),
+        inputs=(revisions, answers),
+        continues=True,
     )
 
 
-def feedback(run: RunFolder, constitution: Artifact, red_team: Artifact, sl: Artifact) -> Artifact:
+def feedback(run: RunFolder, constitution: Law, red_team: Artifact, sl: Artifact) -> Artifact:
     """AI feedback (section 4.1): a preference model that has learned the feedback model's judgements."""
     recipe, models, threads = run.recipe, run.recipe.models, run.recipe.threads
     from charter.prefer import label, pairs
@@ -108,7 +136,7 @@ def feedback(run: RunFolder, constitution: Artifact, red_team: Artifact, sl: Art
         label,
         out="preferences.parquet",
         config=(recipe.label, models.feedback or models.assistant, threads),
-        inputs=(constitution, comparisons),
+        inputs=(constitution.comparison, comparisons),
     )
     from charter.train import preference_model
 
@@ -121,6 +149,7 @@ def feedback(run: RunFolder, constitution: Artifact, red_team: Artifact, sl: Art
         out="models/pm",
         config=(recipe.pm, threads),
         inputs=(start, preferences, helpful),
+        continues=True,
         helpful_labels=recipe.comparisons.helpful.labels if recipe.comparisons.helpful else "human",
     )
 
@@ -135,11 +164,12 @@ def reinforcement(run: RunFolder, sl: Artifact, pm: Artifact, red_team: Artifact
         out="models/rl",
         config=(run.recipe.rl, run.recipe.threads),
         inputs=(sl, pm, red_team, helpful),
+        continues=True,
     )
 
 
 def evaluation(
-    run: RunFolder, constitution: Artifact, *, sl: Artifact, pm: Artifact | None = None, rl: Artifact | None = None
+    run: RunFolder, constitution: Law, *, sl: Artifact, pm: Artifact | None = None, rl: Artifact | None = None
 ) -> None:
     """What the models do on prompts that nothing was trained on (section 5), as far as the recipe has such prompts."""
     recipe, models, threads = run.recipe, run.recipe.models, run.recipe.threads
@@ -156,7 +186,7 @@ def evaluation(
         stages.evaluate_chains,
         out="evaluation/chains.parquet",
         config=(config, recipe.revise, models.assistant, models.critic, threads),
-        inputs=(constitution, prompts),
+        inputs=(constitution.revision, prompts),
     )
     # ... and figure 7: what critiques add to revisions.
     if config.revisions:
@@ -165,7 +195,7 @@ def evaluation(
             stages.evaluate_direct,
             out="evaluation/direct.parquet",
             config=(recipe.revise, models.assistant, threads),
-            inputs=(constitution, chains),
+            inputs=(constitution.revision, chains),
         )
     # Figures 2 and 3: the trained models on the same prompts.
     out = "evaluation/sl.parquet"
@@ -180,7 +210,7 @@ def evaluation(
             stages.evaluate_labels,
             out="evaluation/labels.parquet",
             config=(config.pairs, recipe.label, models.feedback or models.assistant, threads),
-            inputs=(constitution,),
+            inputs=(constitution.comparison,),
         )
         if pm is not None:
             scores = run.stage(

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from charter.constitution.sampling import draw
+from charter.constitution.sampling import draw, probabilities
 from charter.constitution.schema import Category, Constitution, Principle, Sampling
 from charter.core.errors import InputError
 
@@ -131,3 +131,88 @@ def test_only_principles_with_the_part_are_drawn() -> None:
     with pytest.raises(InputError, match="no principle of 'c' has a revision") as caught:
         draw(constitution((asking,)), "revision", (0,))
     assert "`revision`" in str(caught.value)
+
+
+UNEQUAL = Constitution(
+    name="unequal",
+    categories=(Category(id="safety", weight=3.0), Category(id="style")),
+    principles=(
+        Principle(id="a", category="safety", revision="a", comparison="a?", weight=2.0, tags=("core",)),
+        Principle(id="b", category="safety", revision="b", tags=("core",)),
+        Principle(id="c", category="style", revision="c", comparison="c?"),
+        Principle(id="d", revision="d", weight=0.5),
+        Principle(id="gone", revision="gone", status="retired"),
+    ),
+)
+
+
+def sampled(**fields: object) -> Constitution:
+    return UNEQUAL.model_copy(update={"sampling": Sampling.model_validate(fields)})
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, {"a": 1 / 4, "b": 1 / 4, "c": 1 / 4, "d": 1 / 4}),
+        ({"strategy": "weight"}, {"a": 6 / 10.5, "b": 3 / 10.5, "c": 1 / 10.5, "d": 0.5 / 10.5}),
+        ({"strategy": "category_weight"}, {"a": 3 / 5 * 2 / 3, "b": 3 / 5 / 3, "c": 1 / 5, "d": 1 / 5}),
+        ({"tags": ["core"]}, {"a": 1 / 2, "b": 1 / 2, "c": 0, "d": 0}),
+    ],
+)
+def test_probabilities_are_those_of_the_draws(fields: dict[str, object], expected: dict[str, float]) -> None:
+    law = sampled(**fields)
+    stated = probabilities(law, "revision")
+    assert stated == pytest.approx(expected | {"gone": 0})
+    counts = Counter(drawn(law))
+    for name, share in stated.items():
+        assert counts[name] / len(KEYS) == pytest.approx(
+            share, abs=4 * (max(share, 0.0) * (1 - share) / len(KEYS)) ** 0.5
+        )
+
+
+@pytest.mark.parametrize("strategy", ["uniform", "weight", "category_weight"])
+def test_reweighting_or_removing_one_leaves_the_draws_of_the_others_alone(strategy: str) -> None:
+    """What is taken from one goes to others; nothing moves between the others of its category."""
+    law = sampled(strategy=strategy)
+    less = law.model_copy(update={"principles": tuple(p for p in law.principles if p.id != "a")})
+    for before, after in zip(drawn(law), drawn(less), strict=True):
+        assert before == "a" or after == before
+
+
+def test_a_weight_of_zero_is_never_drawn_where_weights_count() -> None:
+    zero = UNEQUAL.principles[0].model_copy(update={"weight": 0.0})
+    law = sampled(strategy="weight").model_copy(update={"principles": (zero, *UNEQUAL.principles[1:])})
+    assert "a" not in drawn(law)
+    assert probabilities(law, "revision")["a"] == 0
+    only = law.model_copy(update={"principles": (zero,)})
+    with pytest.raises(InputError, match="retired, of weight 0, or of other tags"):
+        draw(only, "revision", (1,))
+
+
+PARTS = ("revision", "comparison")
+
+
+@pytest.mark.parametrize(
+    ("fields", "changed"),
+    [
+        ({"comparison": "else?"}, {"comparison"}),
+        ({"revision": "else"}, {"revision"}),
+        ({"critique": "else?"}, {"revision"}),
+        ({"rationale": "else"}, set()),
+        ({"weight": 5.0}, set()),
+        ({"severity": "high"}, set()),
+        ({"status": "retired"}, {"revision", "comparison"}),
+        ({"category": "style"}, set()),
+    ],
+)
+def test_a_part_s_hash_covers_what_can_change_it(fields: dict[str, str], changed: set[str]) -> None:
+    first = UNEQUAL.principles[0].model_copy(update=fields)
+    law = UNEQUAL.model_copy(update={"principles": (first, *UNEQUAL.principles[1:])})
+    assert {part for part in PARTS if law.part_hash(part) != UNEQUAL.part_hash(part)} == changed
+
+
+def test_a_tier_is_part_of_the_comparisons() -> None:
+    categories = (UNEQUAL.categories[0].model_copy(update={"tier": 2}), UNEQUAL.categories[1])
+    law = UNEQUAL.model_copy(update={"categories": categories})
+    assert law.part_hash("comparison") != UNEQUAL.part_hash("comparison")
+    assert law.part_hash("revision") == UNEQUAL.part_hash("revision")

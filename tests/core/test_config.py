@@ -7,7 +7,6 @@ import pytest
 
 from charter.core.config import dump_recipe, load_recipe
 from charter.core.errors import InputError
-from charter.core.yaml import parse_yaml, read_yaml
 
 
 def refused(project: Path, *overrides: str, old: str = "", new: str = "") -> str:
@@ -61,37 +60,39 @@ def test_a_library_constitution_passes(project: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("  rounds: 2", "  ronds: 2", "recipe.yaml:15: unknown key 'revise.ronds'\n  cure: did you mean 'rounds'?"),
-        ("revise:", "revize:", "recipe.yaml:14: unknown key 'revize'\n  cure: did you mean 'revise'?"),
-        ("    engine:", "    engin:", "recipe.yaml:12: unknown key 'models.assistant.engin'"),
+        ("  rounds: 2", "  ronds: 2", "recipe.yaml:15:3: unknown key 'revise.ronds'|cure: did you mean 'rounds'?"),
+        ("revise:", "revize:", "recipe.yaml:14:1: unknown key 'revize'|cure: did you mean 'revise'?"),
+        ("    engine:", "    engin:", "recipe.yaml:12:5: unknown key 'models.assistant.engin'"),
         ("rounds: 2", "zzzz: 2", "the keys of 'revise' are: critique, max_new_tokens, rounds, temperature"),
-        ("labels: human", "lables: human", "recipe.yaml:9: unknown key 'comparisons.helpful.lables'"),
-        ("rounds: 2", "rounds: four", "recipe.yaml:15: 'revise.rounds': input should be a valid integer"),
+        ("labels: human", "lables: human", "recipe.yaml:9:38: unknown key 'comparisons.helpful.lables'"),
+        ("rounds: 2", "rounds: four", "recipe.yaml:15:3: 'revise.rounds': input should be a valid integer"),
         (
             "rounds: 2",
             "rounds: 0",
-            "recipe.yaml:15: 'revise.rounds': input should be greater than or equal to 1, not 0",
+            "recipe.yaml:15:3: 'revise.rounds': input should be greater than or equal to 1, not 0",
         ),
-        ("labels: human", "labels: nobody", "recipe.yaml:9: 'comparisons.helpful.labels': input should be 'human'"),
-        ("    path: red_team.jsonl", "    limit: 3", "recipe.yaml:5: the key 'prompts.red_team.path' is missing"),
-        ("path: red_team.jsonl", "path: none.jsonl", "recipe.yaml:6: 'prompts.red_team.path': there is no such file: "),
-        ("path: red_team.jsonl", "path: .", "recipe.yaml:6: 'prompts.red_team.path': is a folder"),
-        ("constitution: constitution.yaml", "constitution: no.yaml", "recipe.yaml:3: 'constitution': there is no such"),
+        ("labels: human", "labels: nobody", "recipe.yaml:9:38: 'comparisons.helpful.labels': input should be 'human'"),
+        ("    path: red_team.jsonl", "    limit: 3", "recipe.yaml:5:3: the key 'prompts.red_team.path' is missing"),
+        ("path: red_team.jsonl", "path: none.jsonl", "recipe.yaml:6:5: 'prompts.red_team.path': there is no such file"),
+        ("path: red_team.jsonl", "path: .", "recipe.yaml:6:5: 'prompts.red_team.path': is a folder"),
+        ("constitution: constitution.yaml", "constitution: no.yaml", "recipe.yaml:3:1: 'constitution': there is no"),
         (
             "engine: scripted",
             "model_name_or_path: ./no",
             "'models.assistant.model_name_or_path': there is no such model",
         ),
-        ("engine: scripted", "model_name_or_path: /no/such", "recipe.yaml:12: 'models.assistant.model_name_or_path'"),
+        ("engine: scripted", "model_name_or_path: /no/such", "recipe.yaml:12:5: 'models.assistant.model_name_or_path'"),
         ("engine: scripted", "model_name_or_path: .", "not a model folder (it has no config.json)"),
         ("engine: scripted", "dtype: float32", "'models.assistant.model_name_or_path' is missing"),
-        ("  rounds: 2", "\trounds: 2", "recipe.yaml:15: the line is indented with a tab"),
-        ("seed: 3", "seed: 3\nseed: 4", "recipe.yaml:3: the key 'seed' stands twice"),
-        ("seed: 3", "seed: [3", "recipe.yaml:3: not YAML"),
+        ("  rounds: 2", "\trounds: 2", "recipe.yaml:15:1: the line is indented with a tab"),
+        ("seed: 3", "seed: 3\nseed: 4", "recipe.yaml:3:1: the key 'seed' stands twice: it is on line 2 already"),
+        ("seed: 3", "seed: [3", "recipe.yaml:3:13: not YAML|while parsing a flow sequence that starts on line 2"),
     ],
 )
 def test_what_is_wrong_and_where(project: Path, old: str, new: str, message: str) -> None:
-    assert message in refused(project, old=old, new=new)
+    text = refused(project, old=old, new=new)
+    for part in message.split("|"):
+        assert part in text
 
 
 @pytest.mark.parametrize(
@@ -120,9 +121,9 @@ def test_other_problems_are_counted(project: Path) -> None:
     ("content", "message"),
     [
         (b"", "recipe.yaml: a recipe is a mapping"),
-        (b"- a\n", "recipe.yaml: a recipe is a mapping"),
-        (b"name: a\nseed: \xff\n", "recipe.yaml:2: the file is not UTF-8"),
-        ("name: a".encode("utf-16"), "recipe.yaml:1: the file is not UTF-8"),
+        (b"- a\n", "recipe.yaml:1:1: a recipe is a mapping"),
+        (b"name: a\nseed: \xff\n", "recipe.yaml:2:7: the file is not UTF-8"),
+        ("name: a".encode("utf-16"), "recipe.yaml:1:1: the file is not UTF-8 but UTF-16"),
     ],
 )
 def test_files_that_are_no_recipe(tmp_path: Path, content: bytes, message: str) -> None:
@@ -141,22 +142,3 @@ def test_a_missing_recipe_and_a_folder(tmp_path: Path) -> None:
 def test_hub_ids_are_left_alone(project: Path) -> None:
     chosen = load_recipe(project / "recipe.yaml", ["models.assistant={model_name_or_path: owner/name}"])
     assert chosen.models.assistant.model_name_or_path == "owner/name"
-
-
-def test_yaml_values_are_plain_and_lines_are_found() -> None:
-    data, locate = parse_yaml("a:\n  - b: 1.5\n    c: 'x'\nd: null\ne: 1e-5\n", "file")
-    assert data == {"a": [{"b": 1.5, "c": "x"}], "d": None, "e": 1e-5}
-    assert {type(v) for v in data["a"][0].values()} == {float, str}
-    assert [locate(k) for k in ((), ("a",), ("a", 0, "c"), ("a", 0, "zz"), ("e",))] == [None, 1, 3, 2, 5]
-
-
-def test_json_is_read_too(tmp_path: Path) -> None:
-    path = tmp_path / "a.json"
-    path.write_text('{\n\t"a": 1}')
-    assert read_yaml(path)[0] == {"a": 1}
-    path.write_text('{"a": 1, "a": 2}')
-    with pytest.raises(InputError, match="'a' stands twice"):
-        read_yaml(path)
-    path.write_text('{"a": 1,\n}')
-    with pytest.raises(InputError, match="not JSON"):
-        read_yaml(path)

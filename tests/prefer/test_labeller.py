@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from charter.constitution import Constitution, Principle, dump
+from charter.constitution import Category, Constitution, Principle, dump
 from charter.core.recipe import LabelConfig, ModelConfig
 from charter.core.records import Comparison, Preference, Prompt, Verdict, assistant, user
 from charter.core.stage import Artifact, Stage
 from charter.core.tables import read_records, write_records
 from charter.models.engine import Choice, ChooseRequest
 from charter.models.scripted import ScriptedEngine
-from charter.prefer.labeller import combine, judge, label, read_choice
+from charter.prefer.labeller import combine, judge, label, read_choice, taken_over
 from charter.prefer.templates import OPTIONS, judge_message
 
 CONSTITUTION = Constitution(
@@ -203,3 +203,68 @@ def test_nothing_readable_leaves_the_figures_out(tmp_path: Path, monkeypatch: py
     stage = stage_of(prefers("good", mass=0.0), tmp_path, monkeypatch)
     assert stage.counts["unlabelled"] == 7
     assert not {"position_bias", "first_option_rate", "mean_confidence"} & stage.counts.keys()
+
+
+TIERS = {"q0": 1, "q1": 1, "q2": 2, "q3": 3}
+
+
+def votes(**probabilities: float | None) -> list[Verdict]:
+    return [Verdict(name, "", "ab", p) for name, p in probabilities.items()]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (votes(q0=0.9, q2=0.1), 0.9),
+        (votes(q0=0.9, q1=0.2, q2=0.1), 0.1),  # the first tier ties at .55
+        (votes(q0=None, q2=0.1, q3=0.9), 0.1),
+        (votes(q0=0.5, q2=0.52, q3=0.7), 0.7),
+        (votes(q0=0.54, q2=0.5), 0.54),
+        (votes(q0=None), None),
+    ],
+)
+def test_a_lower_tier_decides_only_where_the_higher_ones_abstain_or_tie(
+    given: list[Verdict], expected: float | None
+) -> None:
+    assert combine(given, TIERS, 0.0501) == (None if expected is None else pytest.approx(expected))
+
+
+def test_without_tiers_all_principles_are_averaged() -> None:
+    assert combine(votes(q0=0.9, q2=0.1)) == pytest.approx(0.5)
+
+
+def test_the_constitution_s_tiers_decide() -> None:
+    law = Constitution(
+        name="tiers",
+        categories=(Category(id="first"), Category(id="second", tier=2)),
+        principles=(
+            Principle(id="safe", category="first", comparison="Which is safer?"),
+            Principle(id="kind", category="second", comparison="Which is kinder?"),
+        ),
+    )
+
+    def choose(request: ChooseRequest) -> tuple[float, float]:
+        """The safer one is `a`, clearly; the kinder one is `b`."""
+        text = request.messages[0].content
+        wanted = "good" if "safer" in text else "bad"
+        return (0.9, 0.1) if f"(A) {wanted}" in text else (0.1, 0.9)
+
+    for combined, expected in (("tiers", 0.9), ("mean", 0.5)):
+        config = LabelConfig.model_validate({"principles": 2, "combine": combined})
+        made = asyncio.run(judge(ScriptedEngine(choice=choose), law, config, PAIR, 3))
+        assert made.p_a == pytest.approx(expected)
+
+
+def test_an_earlier_label_s_verdicts_are_taken_over_where_their_principle_is_the_same() -> None:
+    config = LabelConfig(principles=4)
+    before = labelled(prefers("good"), config)
+    reworded = (CONSTITUTION.principles[0].model_copy(update={"comparison": "Else?"}), *CONSTITUTION.principles[1:])
+    law = CONSTITUTION.model_copy(update={"principles": reworded})
+    engine = prefers("good", 0.7)
+    after = asyncio.run(judge(engine, law, config, PAIR, 3, before))
+    assert engine.usage.calls == 2, "the reworded principle, in both orders"
+    assert taken_over([after], {PAIR.id: before}) == 6
+    said = {(v.principle_id == "q0", round(v.p_a or 0, 6)) for v in after.verdicts}
+    assert said == {(True, 0.7), (False, 0.9)}
+    other = Comparison(PAIR.id, PAIR.prompt, "good answer", "another bad answer")
+    assert taken_over([asyncio.run(judge(prefers("good"), law, config, other, 3, before))], {PAIR.id: before}) == 0

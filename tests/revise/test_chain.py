@@ -2,16 +2,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
-from charter.constitution import Constitution, Principle, draw
+from charter.constitution import Constitution, Principle, Sampling, draw
 from charter.core.recipe import ReviseConfig
 from charter.core.records import Chain, Prompt, assistant, user
 from charter.core.seeds import derive
 from charter.models.engine import GenerateRequest
 from charter.models.scripted import ScriptedEngine
-from charter.revise.chain import revise_chain
+from charter.revise.chain import revise_chain, taken_over
 
 PRINCIPLES = tuple(
     Principle(id=name, critique=f"Find {name}.", revision=f"Remove {name}.", comparison=f"Which has less {name}?")
@@ -95,3 +96,31 @@ def test_a_chain_depends_on_its_names_alone() -> None:
     for ids in (drawn(by_chain), drawn(by_prompt)):
         assert len(set(ids)) > 1
     assert drawn(by_chain) != drawn(by_chain, seed=6)
+
+
+def test_an_earlier_chain_s_rounds_are_taken_over_up_to_the_first_that_is_stale() -> None:
+    config = ReviseConfig(rounds=3)
+    before, *_ = revise(config)
+    stale = before.rounds[1].principle_id
+    reworded = tuple(p.model_copy(update={"revision": "Else."}) if p.id == stale else p for p in PRINCIPLES)
+    law = CONSTITUTION.model_copy(update={"principles": reworded})
+    engine, revisions = numbered("new")
+    after = asyncio.run(revise_chain(engine, engine, law, config, START, 5, before))
+    assert len(revisions) == 4, "two rounds of critique and revision"
+    assert after.rounds[0] == before.rounds[0]
+    assert [r.revision for r in after.rounds[1:]] == ["new 2", "new 4"]
+    assert taken_over([after], {("p1", 2): before}) == 1
+    elsewhere = replace(START, response="another answer")
+    engine, revisions = numbered("new")
+    asyncio.run(revise_chain(engine, engine, law, config, elsewhere, 5, before))
+    assert len(revisions) == 6, "what was revised is another answer"
+
+
+def test_with_replacement_every_round_draws_from_all() -> None:
+    law = CONSTITUTION.model_copy(update={"sampling": Sampling(without_replacement=False)})
+    drawn = [[r.principle_id for r in revise(ReviseConfig(rounds=3), law, seed)[0].rounds] for seed in range(20)]
+    assert any(len(set(names)) < 3 for names in drawn)
+    assert all(
+        len({r.principle_id for r in revise(ReviseConfig(rounds=3), CONSTITUTION, seed)[0].rounds}) == 3
+        for seed in range(20)
+    )

@@ -8,9 +8,9 @@ A file is a `Document`. It may extend other constitutions; `modules.py` resolves
 alone and is what everything else works with.
 
 Hashes are over meaning. A principle's hash covers the text that models read: its wordings and its own examples. A
-constitution's hash covers everything that can change a run: the categories in their order, every principle's id,
-category, severity, weight and text, the examples and the sampling. `part_hash` covers what can change one part of a
-run, so that rewording a comparison leaves every chain of revisions as it was. Names, versions, descriptions,
+constitution's hash covers what it demands: the categories in their order, every principle's id, category, severity,
+weight and text, the examples and the sampling. `part_hash` covers what can change one part of a run and no more, so
+that rewording a comparison leaves every chain of revisions as it was. Names, versions, descriptions,
 rationales, sources, reviewers, retired principles, the order of the principles and the file's formatting are left out;
 tags count only where the sampling asks for them.
 """
@@ -25,7 +25,7 @@ from pydantic import AfterValidator, Field, StringConstraints, ValidationError, 
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from charter.core.fingerprint import fingerprint
-from charter.core.recipe import Config, Positive, Weight
+from charter.core.settings import Config, Positive, Weight
 
 Part = Literal["revision", "comparison"]
 
@@ -114,7 +114,7 @@ class Principle(Config):
     """Who has read and approved it."""
     few_shot: FewShot = FewShot()
     """Its own examples; where it has none of a kind, the constitution's stand in."""
-    lint_ignore: dict[str, Text] = {}
+    lint_ignore: dict[str, Text] = Field(default_factory=dict)
     """Findings of the linter that are accepted here: the rule's code, and the reason."""
 
     @property
@@ -172,7 +172,7 @@ class _Head(Config):
     """Examples for the transcript format."""
     sampling: Sampling = Sampling()
     """How principles are drawn."""
-    lint_ignore: dict[str, Text] = {}
+    lint_ignore: dict[str, Text] = Field(default_factory=dict)
     """Findings of the linter that are accepted for the whole: the rule's code, and the reason."""
 
 
@@ -214,7 +214,7 @@ class Document(_Head):
         problems: list[Problem] = []
         if not self.extends:
             problems += [
-                ((field,), "there is nothing to change: nothing is extended")
+                ((field,), "there is nothing to change: name what it changes under `extends`")
                 for field in ("remove", "overrides")
                 if getattr(self, field)
             ]
@@ -233,12 +233,12 @@ class Constitution(_Head):
 
     @property
     def hash(self) -> str:
-        """16 hex digits over everything that can change a run; see the module's docstring."""
-        return _fingerprint_of_meaning(self, None)
+        """16 hex digits over what it demands; see the module's docstring."""
+        return _fingerprint_of_meaning(self)
 
     def part_hash(self, part: Part) -> str:
         """16 hex digits over everything that can change the revisions, or the comparisons, of a run."""
-        return _fingerprint_of_meaning(self, part)
+        return _fingerprint_of_part(self, part)
 
     def drawable(self, part: Part) -> tuple[Principle, ...]:
         """The principles that can be drawn for a part: worded for it, not retired, of the sampling's tags, and of a
@@ -255,7 +255,7 @@ class Constitution(_Head):
 
     @property
     def weights(self) -> dict[str, float]:
-        """What each principle weighs in a draw before categories share out what is theirs (`category_weight`), by id."""
+        """What each principle weighs in a draw, before categories share out what is theirs (`category_weight`)."""
         if self.sampling.strategy == "uniform":
             return {p.id: 1.0 for p in self.principles}
         of_category: dict[str | None, float] = {c.id: c.weight for c in self.categories}
@@ -299,32 +299,44 @@ def _fingerprint_of_wordings(
     return fingerprint(critique, revision, comparison, few_shot)
 
 
-def _fingerprint_of_meaning(constitution: Constitution, part: Part | None) -> str:
-    sampled_by_tags = constitution.sampling.tags
-    shots = constitution.few_shot
+def _fingerprint_of_meaning(constitution: Constitution) -> str:
+    asked_for = set(constitution.sampling.tags)
     return fingerprint(
         [[c.id, c.tier, c.weight] for c in constitution.categories],
         [
-            [
-                *(p.id, p.category, p.severity, p.weight),
-                p.hash if part is None else _text_of_part(p, part),
-                sorted(set(p.tags).intersection(sampled_by_tags)),
-            ]
+            [p.id, p.category, p.severity, p.weight, p.hash, sorted(asked_for.intersection(p.tags))]
             for p in sorted(constitution.principles, key=lambda p: p.id)
-            if p.status != "retired" and (part is None or p.has(part))
+            if p.status != "retired"
         ],
-        {"revision": shots.critique_revision, "comparison": [shots.comparison, shots.chain_of_thought]}.get(
-            part or "", shots
-        ),
+        constitution.few_shot,
         constitution.sampling,
     )
 
 
-def _text_of_part(principle: Principle, part: Part) -> list[Any]:
-    shots = principle.few_shot
+def _fingerprint_of_part(constitution: Constitution, part: Part) -> str:
+    """Over what can be drawn, how often, what is read of it, and, where verdicts are combined, its tier."""
+    weights, tiers, sampling = constitution.weights, constitution.tiers, constitution.sampling
+    by_category = sampling.strategy == "category_weight"
+    revision = part == "revision"
+    return fingerprint(
+        part,
+        [
+            [
+                *(p.id, _text_of_part(p, p.few_shot, part), weights[p.id]),
+                *(None if revision else tiers[p.id], p.category if by_category else None),
+            ]
+            for p in sorted(constitution.drawable(part), key=lambda p: p.id)
+        ],
+        [[c.id, c.weight] for c in constitution.categories] if by_category else None,
+        _text_of_part(None, constitution.few_shot, part),
+        sampling.without_replacement if revision else None,
+    )
+
+
+def _text_of_part(principle: Principle | None, shots: FewShot, part: Part) -> list[Any]:
     if part == "revision":
-        return [principle.critique, principle.revision, shots.critique_revision]
-    return [principle.comparison, shots.comparison, shots.chain_of_thought]
+        return [principle and (principle.critique, principle.revision), shots.critique_revision]
+    return [principle and principle.comparison, shots.comparison, shots.chain_of_thought]
 
 
 Problem = tuple[tuple[str | int, ...], str]

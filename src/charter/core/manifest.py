@@ -1,8 +1,8 @@
 """manifest.json: the machine-written record of what ran.
 
     {"charter": version, "name", "seed", "recipe_fingerprint", "constitution_hash", "parent": path or null,
-     "stages": {name: {"state": "running" | "done" | "failed", "fingerprint", "output", "started", "seconds",
-                       "counts": {...}, "versions": {...}, "error"?, "reused_from"?}},
+     "stages": {name: {"state": "running" | "done" | "failed", "fingerprint", "settings", "output", "started",
+                       "seconds", "counts": {...}, "versions": {...}, "error"?, "reused_from"?}},
      "inputs": {"prompts.red_team": {"rows", "taken", "duplicates", "odd", "set_aside"}, ...},
      "totals": {"seconds", ...}}
 
@@ -33,14 +33,23 @@ class Manifest:
         self.path, self.data = folder / NAME, data
 
     @classmethod
-    def new(cls, folder: Path, *, name: str, seed: int, recipe_fingerprint: str, parent: Path | None) -> Manifest:
+    def new(
+        cls,
+        folder: Path,
+        *,
+        name: str,
+        seed: int,
+        recipe_fingerprint: str,
+        constitution_hash: str | None = None,
+        parent: Path | None = None,
+    ) -> Manifest:
         """A run that has not done anything."""
         data = {
             "charter": __version__,
             "name": name,
             "seed": seed,
             "recipe_fingerprint": recipe_fingerprint,
-            "constitution_hash": None,
+            "constitution_hash": constitution_hash,
             "parent": None if parent is None else str(parent),
             "stages": {},
             "totals": {},
@@ -69,12 +78,13 @@ class Manifest:
         self.data["totals"] = self._totals()
         write_json(self.path, self.data)
 
-    def begin(self, name: str, fingerprint: str, output: str) -> None:
-        """A stage is running."""
+    def begin(self, name: str, fingerprint: str, settings: str, output: str) -> None:
+        """A stage is running. `fingerprint` is over all that decides its output, `settings` over all but its inputs."""
         self.stages.pop(name, None)  # to stand last
         self.stages[name] = {
             "state": "running",
             "fingerprint": fingerprint,
+            "settings": settings,
             "output": output,
             "started": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "seconds": 0.0,

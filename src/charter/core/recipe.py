@@ -9,19 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[int, Field(ge=1)]
-Count = Annotated[int, Field(ge=0)]
-Rate = Annotated[float, Field(gt=0)]
-Weight = Annotated[float, Field(ge=0)]
-
-
-class Config(BaseModel):
-    """A part of a recipe: frozen, strict about its keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, protected_namespaces=())
+from charter.core.settings import Config, Count, Fraction, Positive, Rate, Weight
 
 
 class PromptFile(Config):
@@ -78,6 +68,10 @@ class ModelConfig(Config):
     """The weights' type."""
     batch_size: Positive = 256
     """The most calls in one batch of the local engine."""
+    price_prompt: Weight = 0.0
+    """What a million tokens read cost, in any currency."""
+    price_completion: Weight = 0.0
+    """What a million tokens written cost."""
     reply: str = ""
     """scripted: the text of every answer."""
     option: Count | None = None
@@ -170,7 +164,11 @@ class LabelConfig(Config):
     orders: Literal["both", "one"] = "both"
     """Ask with the answers in both orders and average, or in one order drawn at random."""
     principles: Positive = 1
-    """Principles drawn per comparison; their verdicts are averaged."""
+    """Principles drawn per comparison; their verdicts are combined."""
+    combine: Literal["tiers", "mean"] = "tiers"
+    """`tiers`: the mean over the principles of the highest tier that neither abstains nor ties; `mean`: over all."""
+    tie_margin: Annotated[float, Field(ge=0, lt=0.5)] = 0.05
+    """A tier ties where its probability is within this of one half."""
     soft: bool = True
     """Keep the probability; False: round it to 0 or 1."""
     min_mass: Fraction = 0.05

@@ -22,6 +22,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -49,18 +50,22 @@ class Reached(Exception):
 class RunFolder:
     """A context manager: opens and locks the folder of one recipe's run. Raises InputError, and touches nothing, where
     the folder holds something else or is in use. `reuse` is a finished run whose stages are taken where their
-    fingerprints agree; after the stage `until`, `stage` raises Reached."""
+    fingerprints agree, and whose records where only the inputs differ (`Stage.earlier`); `continuing`: trainings that
+    cannot be taken go on from its models. After the stage `until`, `stage` raises Reached."""
 
     def __init__(
         self,
         out: Path,
         recipe: Recipe,
         *,
+        constitution_hash: str | None = None,
         reuse: Path | None = None,
+        continuing: bool = False,
         until: str | None = None,
         show: Show = "auto",
     ) -> None:
         self.path, self.recipe, self.show, self.until = out.absolute(), recipe, show, until
+        self._constitution_hash, self._continuing = constitution_hash, continuing
         self.log = logging.getLogger("charter")
         self._identity = fingerprint(recipe)
         self._reuse_from = None if reuse is None else reuse.absolute()
@@ -77,6 +82,7 @@ class RunFolder:
                 name=self.recipe.name,
                 seed=self.recipe.seed,
                 recipe_fingerprint=self._identity,
+                constitution_hash=self._constitution_hash,
                 parent=self._reuse_from,
             )
             for left_over in [self._partial, *self.path.glob(".*.tmp")]:
@@ -111,33 +117,45 @@ class RunFolder:
         out: str,
         config: tuple[Any, ...] = (),
         inputs: tuple[Artifact | None, ...] = (),
+        continues: bool = False,
         **options: Any,
     ) -> Artifact:
         """Run `function(stage, *config, *inputs, **options)` unless its output `out` is there already. `config` and
-        `options` may hold artifacts too; they count as inputs."""
+        `options` may hold artifacts too; they count as inputs. `continues`: a training, which is given the parent's
+        model as the option `go_on_from` where the run is to continue it."""
         version = getattr(sys.modules.get(function.__module__), "VERSION", None)
-        key = fingerprint(name, version, self.recipe.seed, _described((*config, *inputs, options)))
-        artifact = Artifact(self.path / out, key)
-        if self.manifest.done(name, key) and artifact.path.exists():
+        settings = fingerprint(name, version, self.recipe.seed, _described((*config, options)))
+        key = fingerprint(settings, _described(inputs))
+        if continues and self._continuing and (before := self._parents(name)) and before.fingerprint != key:
+            options["go_on_from"] = before
+            key = fingerprint(key, before.fingerprint)
+        made = _Made(name, key, settings, out)
+        if self.manifest.done(name, key) and (self.path / out).exists():
             self.log.info("%s: done already (%s)", name, key)
             say(summary(name, self.manifest.stages[name]["counts"], 0.0, "done already"), self.show)
-        elif not self._take_from_parent(name, key, out):
-            self._run(name, key, out, lambda stage: function(stage, *config, *inputs, **options))
+        elif not self._take_from_parent(made):
+            self._run(made, lambda stage: function(stage, *config, *inputs, **options))
         if name == self.until:
             raise Reached(name)
-        return artifact
+        return Artifact(self.path / out, key)
 
     # one stage -------------------------------------------------------------------------------------------------------
 
-    def _run(self, name: str, key: str, out: str, work: Callable[[Stage], None]) -> None:
-        start = time.monotonic()
+    def _run(self, made: _Made, work: Callable[[Stage], None]) -> None:
+        start, name, out = time.monotonic(), made.name, made.out
         stage = Stage(
-            name, self._partial / name / Path(out).name, self.recipe.seed, self.log, show=self.show, sink=self._append
+            name,
+            self._partial / name / Path(out).name,
+            self.recipe.seed,
+            self.log,
+            show=self.show,
+            sink=self._append,
+            earlier=self._earlier(made),
         )
         with self._disk():
             self._drop_metrics(name)
-            self.manifest.begin(name, key, out)
-            self.log.info("%s: begun (%s)", name, key)
+            self.manifest.begin(name, made.key, made.settings, out)
+            self.log.info("%s: begun (%s)", name, made.key)
             try:
                 stage.out.parent.mkdir(parents=True, exist_ok=True)
                 work(stage)
@@ -163,19 +181,35 @@ class RunFolder:
         with contextlib.suppress(OSError):
             self.manifest.end(name, "failed", seconds, stage.counts, error=text)
 
-    def _take_from_parent(self, name: str, key: str, out: str) -> bool:
-        """Take over a finished stage of the run to reuse: the same output under a second name, at no cost."""
+    def _parents(self, name: str) -> Artifact | None:
+        """What the run to reuse made at a stage, if it is done."""
         if self._parent is None or self._reuse_from is None:
+            return None
+        entry = self._parent.stages.get(name)
+        if entry is None or entry["state"] != "done" or not (self._reuse_from / entry["output"]).exists():
+            return None
+        return Artifact(self._reuse_from / entry["output"], entry["fingerprint"])
+
+    def _earlier(self, made: _Made) -> Path | None:
+        """What the run to reuse made at this stage with the same settings."""
+        before = self._parents(made.name)
+        if before is None or self._parent is None or self._parent.stages[made.name].get("settings") != made.settings:
+            return None
+        return before.path
+
+    def _take_from_parent(self, made: _Made) -> bool:
+        """Take over a finished stage of the run to reuse: the same output under a second name, at no cost."""
+        name, key, out = made.name, made.key, made.out
+        before = self._parents(name)
+        if self._parent is None or self._reuse_from is None or before is None or before.fingerprint != key:
             return False
-        entry = self._parent.done(name, key)
-        if entry is None or not (self._reuse_from / entry["output"]).exists():
-            return False
+        entry = self._parent.stages[name]
         with self._disk():
             self._drop_metrics(name)
-            self.manifest.begin(name, key, out)
-            made = self._partial / name / Path(out).name
-            files.clone(self._reuse_from / entry["output"], made)
-            self._finish(name, made, out)
+            self.manifest.begin(name, key, made.settings, out)
+            clone = self._partial / name / Path(out).name
+            files.clone(before.path, clone)
+            self._finish(name, clone, out)
             for line in _lines_of(self._reuse_from / METRICS, name):
                 self._append(line)
             self.manifest.end(name, "done", 0.0, entry["counts"], reused_from=str(self._reuse_from))
@@ -202,6 +236,12 @@ class RunFolder:
                 f"the folder holds the run of another recipe (named '{manifest.data.get('name')}')",
                 where=self.path,
                 cure=f"use another --out; with --from {self.path} what has not changed is reused",
+            )
+        elif manifest.data["constitution_hash"] not in (None, self._constitution_hash):
+            raise InputError(
+                "the folder holds a run with the constitution as it was before it was changed",
+                where=self.path,
+                cure=f"use another --out; with --from {self.path} only what the change touches is made again",
             )
         return manifest
 
@@ -245,6 +285,16 @@ class RunFolder:
                 files.write_text(path, "".join(json.dumps(line) + "\n" for line in kept))
 
 
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What a stage makes: its name, its fingerprint with and without the inputs, and where the output goes."""
+
+    name: str
+    key: str
+    settings: str
+    out: str
+
+
 def _is_ours(name: str) -> bool:
     """Is this what a start leaves that was killed before the manifest was written?"""
     return name in {".lock", ".partial"} or (name.startswith(".") and name.endswith(".tmp"))
@@ -261,13 +311,17 @@ def _lines_of(path: Path, stage: str | None = None) -> list[Metrics]:
     return lines
 
 
+_BESIDE = {"batch_size", "device", "price_prompt", "price_completion"}
+"""What of a model's settings cannot change what it says."""
+
+
 def _described(thing: Any) -> Any:
     """What a stage is given, for its fingerprint: files and local models by their contents and not by their names, so
     that a moved project keeps its work and an edited model does not; nothing that cannot change the result."""
     if isinstance(thing, Artifact):
         return thing.fingerprint
     if isinstance(thing, ModelConfig):
-        fields = {n: getattr(thing, n) for n in type(thing).model_fields if n not in {"batch_size", "device"}}
+        fields = {n: getattr(thing, n) for n in type(thing).model_fields if n not in _BESIDE}
         path = Path(thing.model_name_or_path or "")
         if thing.model_name_or_path and path.is_dir():
             fields["model_name_or_path"] = fingerprint_path(path)

@@ -11,11 +11,13 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from charter.core.progress import Progress, Show, progress, say
+from charter.core.tables import read_records
 
 Metrics = dict[str, Any]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,9 @@ def _nowhere(_: Metrics) -> None:
 @dataclass(slots=True)
 class Stage:
     """One stage at work. `out` does not exist yet, its folder does; what is written there is moved into the run's
-    folder when the function returns. `seed` is the run's seed: derive from it (`core/seeds.py`)."""
+    folder when the function returns. `seed` is the run's seed: derive from it (`core/seeds.py`). `earlier` is what the
+    run to reuse made at this stage with the same settings from other inputs: what did not depend on what differs
+    may be taken over."""
 
     name: str
     out: Path
@@ -43,12 +47,17 @@ class Stage:
     metrics: list[Metrics] = field(default_factory=list)
     show: Show = "auto"
     sink: Callable[[Metrics], None] = _nowhere
+    earlier: Path | None = None
 
     @classmethod
     def detached(cls, out: Path, seed: int = 0) -> Stage:
         """A stage without a run, for tests and tools."""
         out.parent.mkdir(parents=True, exist_ok=True)
         return cls("detached", out, seed, logging.getLogger("charter.detached"), show="silent")
+
+    def earlier_records(self, cls: type[T]) -> list[T]:
+        """The records of `earlier`; none where there is no such output."""
+        return [] if self.earlier is None else read_records(self.earlier, cls)
 
     def count(self, **numbers: float) -> None:
         """Add to the manifest's counts. The first one counted is shown when the stage ends."""

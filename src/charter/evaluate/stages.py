@@ -62,11 +62,17 @@ def evaluate_chains(
     law = constitutions.load(constitution.path)
     critiqued = revise.model_copy(update={"critique": True})
 
+    earlier = {chain.prompt.id: chain for chain in stage.earlier_records(Chain)}
+
     async def work(prompt: Prompt) -> Chain:
-        chain = await answer(engine, config, prompt, stage.seed)
+        before = earlier.get(prompt.id)
+        if before is not None and before.prompt == prompt:
+            chain = first_answer(before)
+        else:
+            chain = await answer(engine, config, prompt, stage.seed)
         if not config.revisions:
             return chain
-        return await revise_chain(engine, critics, law, critiqued, chain, stage.seed)
+        return await revise_chain(engine, critics, law, critiqued, chain, stage.seed, before)
 
     write_records(
         stage.out,
@@ -87,8 +93,11 @@ def evaluate_direct(
     law = constitutions.load(constitution.path)
     direct = revise.model_copy(update={"critique": False})
 
+    earlier = {chain.prompt.id: chain for chain in stage.earlier_records(Chain)}
+
     async def work(chain: Chain) -> Chain:
-        return await revise_chain(engine, engine, law, direct, first_answer(chain), stage.seed)
+        before = earlier.get(chain.prompt.id)
+        return await revise_chain(engine, engine, law, direct, first_answer(chain), stage.seed, before)
 
     write_records(stage.out, gather(stage, work, read_records(chains.path, Chain), "direct revisions", engine))
 
@@ -125,8 +134,10 @@ def evaluate_labels(
     law = constitutions.load(constitution.path)
     asked = label.model_copy(update={"orders": "both", "principles": 1, "soft": True, "flip": False})
 
+    earlier = {p.comparison.id: p for p in stage.earlier_records(Preference)}
+
     async def work(pair: Comparison) -> Preference:
-        return await judge(engine, law, asked, pair, stage.seed)
+        return await judge(engine, law, asked, pair, stage.seed, earlier.get(pair.id))
 
     chosen = [pair for pair in load_pairs(pairs) if axis_of(pair.prompt.kind) != "helpfulness"]
     write_records(stage.out, gather(stage, work, chosen, "labels of fixed pairs", engine))

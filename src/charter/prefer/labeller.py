@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Literal
 
@@ -31,7 +31,7 @@ from charter.models.usage import for_each, total_usage
 from charter.prefer.templates import OPTIONS, judge_message
 from charter.statistics.agreement import confidence, first_chosen, mean, same_position
 
-VERSION = 1
+VERSION = 2
 
 Order = Literal["ab", "ba"]
 
@@ -49,46 +49,91 @@ def label(
     engine = open_engine(feedback, threads)
     principles = constitutions.load(constitution.path)
     todo = read_records(comparisons.path, Comparison)
+    earlier = {p.comparison.id: p for p in stage.earlier_records(Preference)}
 
     async def work(comparison: Comparison) -> Preference:
-        return await judge(engine, principles, config, comparison, stage.seed)
+        return await judge(engine, principles, config, comparison, stage.seed, earlier.get(comparison.id))
 
     with stage.progress(len(todo), "labels") as bar:
         preferences = asyncio.run(for_each(work, todo, bar.advance))
     stage.count(comparisons=write_records(stage.out, preferences), **total_usage(engine), **figures(preferences))
+    if earlier:
+        stage.count(taken_over=taken_over(preferences, earlier))
 
 
 async def judge(
-    engine: Engine, constitution: Constitution, config: LabelConfig, comparison: Comparison, run_seed: int
+    engine: Engine,
+    constitution: Constitution,
+    config: LabelConfig,
+    comparison: Comparison,
+    run_seed: int,
+    earlier: Preference | None = None,
 ) -> Preference:
-    """Label one comparison under `config.principles` drawn principles. `p_a` is None where no verdict is valid."""
-    principles = _draw(constitution, config.principles, (run_seed, comparison.id))
-    asked = [
-        (principle, order)
-        for k, principle in enumerate(principles)
-        for order in _orders(config, derive(run_seed, comparison.id, k, "order"))
-    ]
-    verdicts = await asyncio.gather(*(_verdict(engine, config, comparison, *question) for question in asked))
+    """Label one comparison under `config.principles` drawn principles. `p_a` is None where no verdict is valid. Of an
+    `earlier` label of the same comparison, made with the same settings, the verdicts whose principle and its wording
+    are still the same are taken over."""
+    known = _verdicts_of(earlier, comparison)
+
+    async def verdict(principle: Principle, order: Order) -> Verdict:
+        done = known.get((principle.id, principle.hash, order))
+        return done or await _verdict(engine, config, comparison, principle, order)
+
+    asked = questions(constitution, config, comparison.id, run_seed)
+    verdicts = await asyncio.gather(*(verdict(*question) for question in asked))
+    tiers = constitution.tiers if config.combine == "tiers" else None
     return Preference(
         comparison,
-        _finish(combine(verdicts), config),
+        _finish(combine(verdicts, tiers, config.tie_margin), config),
         tuple(verdicts),
         constitution_hash=constitution.hash,
         model=engine.name,
     )
 
 
-def combine(verdicts: Sequence[Verdict]) -> float | None:
-    """The mean over the orders of each principle, then over the principles whose verdicts are all valid."""
+def combine(
+    verdicts: Sequence[Verdict], tiers: Mapping[str, int] | None = None, tie_margin: float = 0.0
+) -> float | None:
+    """The mean over the orders of each principle, then over the principles whose verdicts are all valid. With `tiers`
+    (of the principles, by id) a tier decides only where every tier above it abstains, having no valid principle, or
+    ties, its mean lying within `tie_margin` of one half; where all of them tie, the highest one stands."""
     by_principle: dict[str, list[float | None]] = {}
     for verdict in verdicts:
         by_principle.setdefault(verdict.principle_id, []).append(verdict.p_a)
-    means = []
-    for probabilities in by_principle.values():
+    by_tier: dict[int, list[float]] = {}
+    for principle, probabilities in by_principle.items():
         valid = [p for p in probabilities if p is not None]
         if len(valid) == len(probabilities):
-            means.append(fmean(valid))
-    return fmean(means) if means else None
+            by_tier.setdefault(tiers[principle] if tiers else 1, []).append(fmean(valid))
+    means = [fmean(by_tier[tier]) for tier in sorted(by_tier)]
+    return next((p for p in means if abs(p - 0.5) > tie_margin), means[0] if means else None)
+
+
+def questions(
+    constitution: Constitution, config: LabelConfig, comparison_id: str, run_seed: int
+) -> list[tuple[Principle, Order]]:
+    """What is asked about a comparison: the drawn principles, each in its orders."""
+    principles = _draw(constitution, config.principles, (run_seed, comparison_id))
+    return [
+        (principle, order)
+        for k, principle in enumerate(principles)
+        for order in _orders(config, derive(run_seed, comparison_id, k, "order"))
+    ]
+
+
+def taken_over(preferences: Sequence[Preference], earlier: Mapping[str, Preference]) -> int:
+    """How many verdicts stand in the earlier labels already."""
+    known = (_verdicts_of(earlier.get(p.comparison.id), p.comparison) for p in preferences)
+    return sum(
+        (v.principle_id, v.principle_hash, v.order) in verdicts
+        for p, verdicts in zip(preferences, known, strict=True)
+        for v in p.verdicts
+    )
+
+
+def _verdicts_of(earlier: Preference | None, comparison: Comparison) -> dict[tuple[str, str, Order], Verdict]:
+    if earlier is None or earlier.comparison != comparison:
+        return {}
+    return {(v.principle_id, v.principle_hash, v.order): v for v in earlier.verdicts}
 
 
 def read_choice(choice: Choice, min_mass: float) -> tuple[float | None, str | None]:

@@ -21,7 +21,8 @@ Tree = Mapping[str, Any]
 @dataclass(frozen=True)
 class RunFiles:
     """The raw contents. `steps` are the lines of metrics.jsonl in their order; `evaluated` has the chains of
-    evaluation/NAME.parquet by NAME (chains, direct, sl, rl), empty where the file is missing."""
+    evaluation/NAME.parquet by NAME (chains, direct, sl, rl), empty where the file is missing; `parent` has the `metrics`
+    of the run that this one was made from, and the `changes` since."""
 
     folder: Path
     manifest: Tree
@@ -33,6 +34,7 @@ class RunFiles:
     revisions: tuple[Chain, ...]
     preferences: tuple[Preference, ...]
     evaluated: Mapping[str, tuple[Chain, ...]]
+    parent: Tree
 
 
 def read_run(folder: Path) -> RunFiles:
@@ -58,6 +60,11 @@ def read_run(folder: Path) -> RunFiles:
         revisions=() if evaluated["chains"] else read_table(folder / "revisions.parquet", Chain),
         preferences=read_table(folder / "preferences.parquet", Preference),
         evaluated=evaluated,
+        parent={
+            name: read_object(folder / "parent" / f"{name}.json")
+            for name in ("metrics", "changes")
+            if (folder / "parent" / f"{name}.json").is_file()
+        },
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from charter.report import examples, measures, record, wording
+from charter.report.beside import Beside, beside
 from charter.report.examples import Example, LabelExample
 from charter.report.files import RunFiles, at, read_run, real, text
 from charter.report.measures import COLUMNS, Control, Difference, PreferenceModel, Quality, Ratings, Row, Training
@@ -24,6 +25,7 @@ class View:
     state: str
     rows: tuple[Row, ...]
     direct: tuple[Row, ...]
+    beside: Beside | None
     counts: Mapping[str, int]
     critique_effect: Difference | None
     training: Training | None
@@ -51,6 +53,7 @@ def load(run: Path) -> View:
         state=_state(files),
         rows=rows,
         direct=direct,
+        beside=beside(files),
         counts=measures.counts(metrics),
         critique_effect=measures.effect(metrics),
         training=measures.training(files),

@@ -9,9 +9,11 @@ for the same thing wastes a round, unless the constitution's sampling says other
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import takewhile
 
-from charter.constitution import Constitution, draw
+from charter.constitution import Constitution, Principle, draw
 from charter.core.recipe import ReviseConfig
 from charter.core.records import Chain, Conversation, Round, assistant, user
 from charter.core.seeds import derive
@@ -19,15 +21,28 @@ from charter.models.engine import Engine, GenerateRequest
 
 
 async def revise_chain(
-    engine: Engine, critic: Engine, constitution: Constitution, config: ReviseConfig, chain: Chain, run_seed: int
+    engine: Engine,
+    critic: Engine,
+    constitution: Constitution,
+    config: ReviseConfig,
+    chain: Chain,
+    run_seed: int,
+    earlier: Chain | None = None,
 ) -> Chain:
     """Revise the chain's last answer `config.rounds` times: `critic` writes the critiques, `engine` the revisions.
     Both the principles and the texts derive from `run_seed`, the prompt, the chain and the number of the round (from
-    1); critiqued and direct chains draw the same principles. A principle without a critique revises directly."""
+    1); critiqued and direct chains draw the same principles. A principle without a critique revises directly. Of an
+    `earlier` revision of the same answer, made with the same settings, the rounds are taken over up to the first whose
+    principle is another one now, or is worded otherwise."""
     rounds = list(chain.rounds)
+    known = earlier.rounds if earlier and _continues(earlier, chain) else ()
     for number in range(len(rounds) + 1, len(rounds) + config.rounds + 1):
         key = (run_seed, chain.prompt.id, chain.chain, number)
-        principle = draw(constitution, "revision", key, exclude=_used(constitution, rounds))
+        principle = draw(constitution, "revision", key, exclude=used(constitution, rounds))
+        if number <= len(known) and same_principle(known[number - 1], principle):
+            rounds.append(known[number - 1])
+            continue
+        known = ()
         conversation: Conversation = (
             *chain.prompt.messages,
             assistant(rounds[-1].revision if rounds else chain.response),
@@ -44,7 +59,28 @@ async def revise_chain(
     return replace(chain, rounds=tuple(rounds), constitution_hash=constitution.hash)
 
 
-def _used(constitution: Constitution, rounds: list[Round]) -> set[str]:
+def _continues(chain: Chain, start: Chain) -> bool:
+    """Does a chain begin with the prompt, the answer and the rounds of another?"""
+    length = len(start.rounds)
+    return (chain.prompt, chain.response, chain.rounds[:length]) == (start.prompt, start.response, start.rounds)
+
+
+def taken_over(chains: Sequence[Chain], earlier: Mapping[tuple[str, int], Chain]) -> int:
+    """How many rounds stand in the earlier chains already, by prompt and number."""
+    both = ((chain, earlier.get((chain.prompt.id, chain.chain))) for chain in chains)
+    return sum(
+        len(list(takewhile(lambda pair: pair[0] == pair[1], zip(now.rounds, before.rounds, strict=False))))
+        for now, before in both
+        if before is not None and before.prompt == now.prompt and before.response == now.response
+    )
+
+
+def same_principle(done: Round, principle: Principle) -> bool:
+    """Was a round made under this principle as it is worded now?"""
+    return (done.principle_id, done.principle_hash) == (principle.id, principle.hash)
+
+
+def used(constitution: Constitution, rounds: list[Round]) -> set[str]:
     """The principles that were drawn since all had been used: those drawn fewer times come first."""
     if not constitution.sampling.without_replacement:
         return set()

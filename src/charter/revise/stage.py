@@ -13,7 +13,7 @@ from charter.models import open_engine
 from charter.models.engine import GenerateRequest
 from charter.models.usage import all_that_fit, total_usage
 from charter.prompts import load_prompts
-from charter.revise.chain import revise_chain
+from charter.revise.chain import revise_chain, taken_over
 
 VERSION = 1
 
@@ -60,10 +60,14 @@ def revise(
     critics = engine if critic is None or critic == assistant else open_engine(critic, threads)
     principles = constitutions.load(constitution.path)
     todo = read_records(chains.path, Chain)
+    earlier = {(c.prompt.id, c.chain): c for c in stage.earlier_records(Chain)}
 
     async def work(chain: Chain) -> Chain:
-        return await revise_chain(engine, critics, principles, config, chain, stage.seed)
+        before = earlier.get((chain.prompt.id, chain.chain))
+        return await revise_chain(engine, critics, principles, config, chain, stage.seed, before)
 
     revised = all_that_fit(stage, work, todo, "chains")
     written = write_records(stage.out, revised)
     stage.count(chains=written, too_long=len(todo) - written, **total_usage(engine, critics))
+    if earlier:
+        stage.count(taken_over=taken_over(revised, earlier))

@@ -72,10 +72,12 @@ def train(
     *,
     helpful_limit: int | None = None,
     helpful_labels: str = "human",
+    go_on_from: Artifact | None = None,
 ) -> None:
     """Train a score head and the model folder `start` on labelled comparisons; `stage.out` becomes a folder for
     AutoModelForSequenceClassification. `helpful_limit`: take the first so many of the user's comparisons;
-    `helpful_labels`: who judged them, where their file does not say.
+    `helpful_labels`: who judged them, where their file does not say; `go_on_from` is an earlier preference model to
+    start from in the place of `start`.
 
     Raises WorkError where no comparison has a valid label.
     """
@@ -86,7 +88,7 @@ def train(
     pairs = usable(stage, labelled, helpful)
     with session(derive(stage.seed, "pm"), threads) as device:
         generator = torch.Generator().manual_seed(derive(stage.seed, "pm", "head"))
-        model, tokenizer = start_preference_model(start.path, device, generator)
+        model, tokenizer = start_preference_model((go_on_from or start).path, device, generator)
         training, held_out = split(stage, within_context(config, model), tokenizer, pairs)
         fit(stage, config, model, tokenizer.pad_token_id, training)
         centre(stage, model, tokenizer.pad_token_id, training)

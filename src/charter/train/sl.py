@@ -68,12 +68,15 @@ def train(
     threads: int | None,
     revisions: Artifact,
     helpful: Artifact | None,
+    *,
+    go_on_from: Artifact | None = None,
 ) -> None:
     """Fine-tune the model folder `start` on chains of revisions and helpful answers; `stage.out` becomes a model
-    folder.
+    folder. `go_on_from` is an earlier SL-CAI model to start from in its place.
 
     Raises WorkError where there is nothing to train on.
     """
+    start = go_on_from or start
     chains = read_records(revisions.path, Chain)
     helpful_chains = read_records(helpful.path, Chain) if helpful else []
     examples = mix(stage, config, revision_examples(config, chains), helpful_examples(helpful_chains))

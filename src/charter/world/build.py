@@ -28,17 +28,21 @@ from random import Random
 from typing import Any
 
 from charter import constitution as constitutions
+from charter.constitution import Constitution
+from charter.core.dumping import dump_yaml
 from charter.core.files import move_into_place, remove
 from charter.core.fingerprint import fingerprint, fingerprint_path
 from charter.core.progress import Show, progress, say
 from charter.core.seeds import derive
-from charter.world.corpus import documents
+from charter.core.yaml import parse_yaml
+from charter.world.corpus import UNRELATED, documents
 from charter.world.grammar import EMPTY_CRITIQUE, Manner, answer, mistaken_request, request
 from charter.world.lexicon import Deed, deeds
 from charter.world.model import Pretraining, Size, make_tokenizer, pretrain, save, split_words
 from charter.world.people import comparisons
 
 HERE = Path(__file__).parent
+CONSTITUTION = HERE / "constitution.yaml"
 SPLITS = {"pretraining": 0.48, "method": 0.31, "validation": 0.05, "evaluation": 0.16}
 KINDS = ("harmful", "benign", "look_alike")
 
@@ -55,6 +59,8 @@ class Plan:
     evaluation: int = 400  # of each kind
     pairs: int = 600  # of harmful requests; half as many of others
     overrides: tuple[str, ...] = ()  # of the recipe
+    constitution: Path = CONSTITUTION  # whose wordings the model is taught to apply
+    unrelated: float = UNRELATED  # see corpus.py
 
 
 FULL = Plan()
@@ -76,12 +82,27 @@ QUICK = Plan(
 )
 
 
-def world(*, seed: int = 0, quick: bool = False, show: Show = "auto", cache: Path | None = None) -> Path:
-    """The folder of the world with this seed, made if it is not in the cache."""
+def world(
+    *,
+    seed: int = 0,
+    quick: bool = False,
+    show: Show = "auto",
+    cache: Path | None = None,
+    constitution: Path | None = None,
+    unrelated: float | None = None,
+) -> Path:
+    """The folder of the world with this seed, made if it is not in the cache. `constitution` and `unrelated` make
+    another world: one whose model is taught to apply these principles, and one whose judge keeps this share of its
+    liking for harmlessness under a principle that is not about the harm at hand."""
     plan = QUICK if quick else FULL
+    plan = replace(
+        plan,
+        constitution=constitution or plan.constitution,
+        unrelated=plan.unrelated if unrelated is None else unrelated,
+    )
     home = cache or cache_folder()
     sources = [(name, fingerprint_path(HERE / name)) for name in _sources()]
-    folder = home / "worlds" / fingerprint(sources, plan, seed)
+    folder = home / "worlds" / fingerprint(sources, replace(plan, constitution=HERE), _taught(plan), seed)
     if not folder.exists():
         started = time.monotonic()
         with _whole(folder) as partial:
@@ -132,7 +153,10 @@ def split(seed: int, classes: tuple[str, ...] | None = None) -> dict[str, list[D
 def _write(folder: Path, plan: Plan, seed: int, quick: bool, home: Path, show: Show) -> None:
     """Everything, into a folder that is moved into place when it is whole."""
     parts = split(seed, plan.classes)
-    shutil.copyfile(HERE / "constitution.yaml", folder / "constitution.yaml")
+    if plan.constitution == CONSTITUTION:
+        shutil.copyfile(plan.constitution, folder / "constitution.yaml")
+    else:
+        constitutions.dump(_law(plan), folder / "constitution.yaml")
     (folder / "recipe.yaml").write_text(_recipe(plan), encoding="utf-8")
 
     method, harmless = parts["method"], [d for d in parts["method"] if not d.harm]
@@ -158,15 +182,16 @@ def _write(folder: Path, plan: Plan, seed: int, quick: bool, home: Path, show: S
 
 def _model(some: list[Deed], plan: Plan, seed: int, home: Path, show: Show) -> Path:
     """The folder of the model pretrained on these deeds, made if it is not in the cache."""
-    principles = constitutions.load(HERE / "constitution.yaml").principles
-    sources = ("lexicon.py", "grammar.py", "corpus.py", "model.py", "constitution.yaml")
-    folder = home / "models" / fingerprint([fingerprint_path(HERE / s) for s in sources], plan.size, some, seed)
+    law = _law(plan)
+    sources = [fingerprint_path(HERE / name) for name in ("lexicon.py", "grammar.py", "corpus.py", "model.py")]
+    folder = home / "models" / fingerprint(sources, _taught(plan), plan.unrelated, plan.size, some, seed)
     if folder.exists():
         return folder
-    every = islice(documents(deeds(), principles, Random("the words of the world")), 40_000)
+    every = islice(documents(deeds(), law.principles, Random("the words of the world")), 40_000)
     tokenizer = make_tokenizer({w for d in every for m in d.messages for w in split_words(m.content)})
     draw = Random(derive(seed, "corpus"))
-    work = Pretraining(tokenizer, documents(some, principles, draw), draw, plan.size, derive(seed, "weights"))
+    corpus = documents(some, law.principles, draw, plan.unrelated)
+    work = Pretraining(tokenizer, corpus, draw, plan.size, derive(seed, "weights"))
     checkpoint = folder.with_suffix(".checkpoint")
     with progress(plan.size.steps, "pretraining the world's model", show) as bar:
         pretrain(work, checkpoint, bar.advance)
@@ -176,23 +201,29 @@ def _model(some: list[Deed], plan: Plan, seed: int, home: Path, show: Show) -> P
     return folder
 
 
+def _law(plan: Plan) -> Constitution:
+    return constitutions.load(plan.constitution)
+
+
+def _taught(plan: Plan) -> list[Any]:
+    """What the corpus takes from the constitution, in its order."""
+    return [(p.id, p.tags, p.critique, p.revision, p.comparison) for p in _law(plan).principles]
+
+
 def _recipe(plan: Plan) -> str:
     """The recipe that ships, with the plan's overrides written in."""
-    from ruamel.yaml import YAML
-    from ruamel.yaml.compat import StringIO
-
-    yaml = YAML()
-    data = yaml.load(HERE / "recipe.yaml")
+    text = (HERE / "recipe.yaml").read_text(encoding="utf-8")
+    if not plan.overrides:
+        return text
+    data, _ = parse_yaml(text, "recipe.yaml")
     for override in plan.overrides:
         path, _, value = override.partition("=")
         *sections, key = path.split(".")
         at = data
         for section in sections:
             at = at.setdefault(section, {})
-        at[key] = yaml.load(value)
-    text = StringIO()
-    yaml.dump(data, text)
-    return str(text.getvalue())
+        at[key], _ = parse_yaml(value, override)
+    return text.splitlines()[0] + "\n" + dump_yaml(data)
 
 
 def _rows(path: Path, rows: Iterable[dict[str, Any]]) -> None:

@@ -21,7 +21,6 @@ of the supervised stage, with none generated in addition.
 
 from __future__ import annotations
 
-import copy
 import itertools
 import random
 import statistics
@@ -79,15 +78,17 @@ def train(
     *,
     limit: int | None = None,
     helpful_limit: int | None = None,
+    go_on_from: Artifact | None = None,
 ) -> None:
     """Train the model folder `sl` against the preference model's folder `pm`; `stage.out` becomes a model folder.
 
     `pm` may be left out where the reward is constant. `limit`, `helpful_limit`: take the first so many of the prompts.
+    `go_on_from` is an earlier RL-CAI model that the policy starts from; the reference is `sl` all the same.
     """
     with session(derive(stage.seed, "rl"), threads) as device:
         tokenizer = load_tokenizer(sl.path)
-        policy = load_causal_lm(sl.path, dtype="float32", device=str(device)).eval()
-        reference = copy.deepcopy(policy).requires_grad_(False)
+        policy = load_causal_lm((go_on_from or sl).path, dtype="float32", device=str(device)).eval()
+        reference = load_causal_lm(sl.path, dtype="float32", device=str(device)).eval().requires_grad_(False)
         value_head = build_value_head(policy)
         optimizer = torch.optim.AdamW(
             [

@@ -1,6 +1,7 @@
 """The command line: verbs only. What a verb does is in the modules that it imports when it is called.
 
-Exit codes: 0 done; 1 failed at work (state is kept); 2 what was given is wrong; 3 stopped by a budget; 130 interrupted.
+Exit codes: 0 done; 1 failed at work (state is kept), or a linter's findings; 2 what was given is wrong; 3 stopped by a
+budget; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 import click
 
 from charter import __version__
+from charter.cli import constitution, try_out
 from charter.core.errors import CharterError, MissingExtra, WorkError
 
 INTERRUPTED = 130
@@ -82,16 +84,26 @@ def demo(out: Path | None, seed: int, quick: bool, controls: bool, as_json: bool
 @click.option("--out", type=click.Path(path_type=Path), help="The run's folder.  [default: runs/NAME]")
 @click.option("--until", metavar="STAGE", help="Stop after this stage.")
 @click.option("--from", "reuse", type=click.Path(path_type=Path), help="A run to reuse what has not changed from.")
+@click.option("--continue", "continue_", is_flag=True, help="With --from: train on from its models.")
 @click.option("--json", "as_json", is_flag=True, help="Print metrics.json alone on standard output.")
 def run(
-    recipe: Path, overrides: tuple[str, ...], out: Path | None, until: str | None, reuse: Path | None, as_json: bool
+    recipe: Path,
+    overrides: tuple[str, ...],
+    out: Path | None,
+    until: str | None,
+    reuse: Path | None,
+    continue_: bool,
+    as_json: bool,
 ) -> None:
     """Run RECIPE, with any of its values overridden (revise.rounds=2). The same command goes on where a run stopped."""
+    if continue_ and reuse is None:
+        raise click.UsageError("--continue needs --from RUN: there is no run to go on from")
     from charter import pipeline
     from charter.core.config import load_recipe
 
     loaded = load_recipe(recipe, overrides)
-    _result(pipeline.run(loaded, out or Path("runs") / loaded.name, until=until, reuse=reuse), as_json)
+    out = out or Path("runs") / loaded.name
+    _result(pipeline.run(loaded, out, until=until, reuse=reuse, continue_from_parent=continue_), as_json)
 
 
 @charter.command()
@@ -101,6 +113,10 @@ def report(run_folder: Path) -> None:
     from charter.report import build
 
     click.echo(build(run_folder))
+
+
+charter.add_command(constitution.group)
+charter.add_command(try_out.critique)
 
 
 def _result(out: Path, as_json: bool) -> None:
@@ -124,9 +140,7 @@ def main(arguments: list[str] | None = None) -> None:
 def _guarded(arguments: list[str]) -> int:
     """Run one command; turn whatever happens into one message and an exit code."""
     try:
-        charter.main(arguments, prog_name="charter", standalone_mode=False)
-    except click.exceptions.Exit as error:
-        return error.exit_code
+        return charter.main(arguments, prog_name="charter", standalone_mode=False) or 0
     except click.ClickException as error:
         error.show()
         return error.exit_code
@@ -135,7 +149,6 @@ def _guarded(arguments: list[str]) -> int:
         return INTERRUPTED
     except Exception as error:
         return _failed(error, arguments)
-    return 0
 
 
 def _failed(error: Exception, arguments: list[str]) -> int:

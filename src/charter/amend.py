@@ -1,0 +1,208 @@
+"""Amendments: what a changed constitution makes stale in a finished run, and what it costs to bring the run up to date.
+
+The constitution says what changed (constitution/diff.py). Here the run's records are held against the draws that the
+new one would make, under the same seed: a round of a chain is stale where another principle is drawn now or the drawn
+one is worded otherwise, and so is every round after it; a verdict is stale where its principle is. When revisions
+change, the models downstream change, and with them the pairs: all labels are stale. The numbers are what `--from RUN`
+does; tokens and seconds are estimates from what the calls of the run took.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from charter import constitution as constitutions
+from charter.constitution import Constitution, draw
+from charter.constitution.diff import diff
+from charter.core.config import load_recipe
+from charter.core.errors import InputError
+from charter.core.manifest import Manifest
+from charter.core.recipe import LabelConfig, ModelConfig, Recipe
+from charter.core.records import Chain, Preference
+from charter.core.run import RunFolder
+from charter.core.tables import read_records, write_json
+from charter.prefer.labeller import questions
+from charter.revise.chain import same_principle, used
+
+PARENT = "parent"
+"""The folder in a run that says what it came from: metrics.json of that run, and changes.json."""
+
+AFTER_REVISIONS = ("sl", "pair", "label", "pm", "rl", "evaluate_sl", "evaluate_rl", "evaluate_scores", "evaluate")
+AFTER_LABELS = ("pm", "rl", "evaluate_rl", "evaluate_scores", "evaluate")
+
+
+@dataclass(frozen=True, slots=True)
+class StaleStage:
+    """One stage that has to be run again: how many of its records (`unit`) are stale, and what that takes. `cost` is in
+    the currency of the recipe's prices, 0 where it names none."""
+
+    stage: str
+    unit: str
+    stale: int
+    total: int
+    calls: int
+    calls_before: int
+    tokens: int
+    seconds: float
+    cost: float
+
+    def line(self) -> str:
+        """In words."""
+        if not self.total:
+            return f"{self.stage}: again, about {self.seconds:.0f} s"
+        share = f"{self.stale:,} of {self.total:,} {self.unit}"
+        calls = f", {self.calls:,} calls instead of {self.calls_before:,}, about {self.tokens:,} tokens"
+        return f"{self.stage}: {share}{calls}"
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """What is stale in a run, stage by stage in their order; the other stages are reused whole."""
+
+    stages: tuple[StaleStage, ...]
+    reused: tuple[str, ...]
+
+    def lines(self) -> list[str]:
+        """In words, with the totals."""
+        if not self.stages:
+            return ["nothing in the run is stale"]
+        calls, tokens = sum(s.calls for s in self.stages), sum(s.tokens for s in self.stages)
+        seconds, cost = sum(s.seconds for s in self.stages), sum(s.cost for s in self.stages)
+        price = f", {cost:,.2f} at the recipe's prices" if cost else ""
+        return [
+            *(stage.line() for stage in self.stages),
+            f"reused: {', '.join(self.reused) or 'nothing'}",
+            f"in all: {calls:,} calls, about {tokens:,} tokens and {seconds:,.0f} s{price}",
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return {"stages": [asdict(stage) for stage in self.stages], "reused": list(self.reused)}
+
+
+def stale(run: Path, new: Constitution) -> Stale:
+    """What has to be made again in the finished run `run` under the constitution `new`. Raises InputError where `run`
+    is not a run."""
+    manifest = Manifest.read(run)
+    if manifest is None:
+        raise InputError("there is no run here (no manifest.json)", where=run, cure="name the folder of a run")
+    return _Amendment(run, manifest, load_recipe(run / "recipe.yaml"), new).stale()
+
+
+def note(run: RunFolder, parent: Path, new: Constitution) -> None:
+    """Keep in the run what it came from, for its report: the parent's figures, and what was changed and is stale."""
+    folder = run.path / PARENT
+    old = constitutions.load(parent / "constitution.yaml")
+    if (folder / "changes.json").is_file():
+        return
+    folder.mkdir(exist_ok=True)
+    if (parent / "metrics.json").is_file():
+        shutil.copyfile(parent / "metrics.json", folder / "metrics.json")
+    changes = diff(old, new)
+    manifest = Manifest.read(parent)
+    calls = {name: entry["counts"].get("calls", 0) for name, entry in manifest.stages.items()} if manifest else {}
+    what = {"run": str(parent), "lines": changes.lines(), **changes.to_dict(), "calls": calls}
+    write_json(folder / "changes.json", what)
+
+
+@dataclass(frozen=True, slots=True)
+class _Amendment:
+    run: Path
+    manifest: Manifest
+    recipe: Recipe
+    new: Constitution
+
+    def stale(self) -> Stale:
+        old = constitutions.load(self.run / "constitution.yaml")
+        revisions = old.part_hash("revision") != self.new.part_hash("revision")
+        labels = old.part_hash("comparison") != self.new.part_hash("comparison")
+        found: dict[str, StaleStage] = {}
+        if revisions:
+            found |= {stage.stage: stage for stage in self._chains()}
+            found |= {name: self._whole(name) for name in AFTER_REVISIONS}
+        if labels:
+            found |= {name: self._whole(name) for name in AFTER_LABELS}
+            found["evaluate_labels"] = self._labels("evaluate_labels", "evaluation/labels.parquet", self._asked())
+            if not revisions:
+                found["label"] = self._labels("label", "preferences.parquet", self.recipe.label)
+        done = [name for name, entry in self.manifest.stages.items() if entry["state"] == "done"]
+        return Stale(
+            tuple(found[name] for name in done if name in found), tuple(name for name in done if name not in found)
+        )
+
+    def _chains(self) -> Iterator[StaleStage]:
+        yield self._part("revise", "rounds", *self._rounds("revisions.parquet"))
+        yield self._part("evaluate_chains", "rounds", *self._rounds("evaluation/chains.parquet"))
+        yield self._part("evaluate_direct", "rounds", *self._rounds("evaluation/direct.parquet"))
+
+    def _rounds(self, name: str) -> tuple[int, int]:
+        """(stale, all) rounds of a file of chains."""
+        chains = self._records(name, Chain)
+        total = sum(len(chain.rounds) for chain in chains)
+        return total - sum(kept_rounds(chain, self.new, self.recipe.seed) for chain in chains), total
+
+    def _labels(self, name: str, file: str, config: LabelConfig) -> StaleStage:
+        """(stale, all) verdicts of a file of preferences."""
+        still = total = 0
+        for preference in self._records(file, Preference):
+            known = {(v.principle_id, v.principle_hash, v.order) for v in preference.verdicts}
+            asked = questions(self.new, config, preference.comparison.id, self.recipe.seed)
+            total += len(asked)
+            still += sum((principle.id, principle.hash, order) in known for principle, order in asked)
+        return self._part(name, "verdicts", total - still, total)
+
+    def _asked(self) -> LabelConfig:
+        """What evaluation asks of its fixed pairs: one principle, in both orders."""
+        return self.recipe.label.model_copy(update={"orders": "both", "principles": 1})
+
+    def _records(self, name: str, cls: type[Any]) -> Sequence[Any]:
+        return read_records(self.run / name, cls) if (self.run / name).is_file() else []
+
+    def _whole(self, name: str) -> StaleStage:
+        calls = self._count(name, "calls")
+        return self._part(name, "calls", calls, calls)
+
+    def _part(self, name: str, unit: str, stale: int, total: int) -> StaleStage:
+        """A stage with a share of its work to do again."""
+        entry = self.manifest.stages.get(name, {})
+        share = stale / total if total else 1.0
+        before, tokens = self._count(name, "calls"), ("prompt_tokens", "completion_tokens")
+        price = self._prices(name)
+        return StaleStage(
+            name,
+            unit,
+            stale,
+            total,
+            calls=round(share * before),
+            calls_before=before,
+            tokens=round(share * sum(self._count(name, kind) for kind in tokens)),
+            seconds=share * entry.get("seconds", 0.0),
+            cost=share * sum(self._count(name, kind) * per / 1e6 for kind, per in zip(tokens, price, strict=True)),
+        )
+
+    def _count(self, stage: str, name: str) -> int:
+        return int(self.manifest.stages.get(stage, {}).get("counts", {}).get(name, 0))
+
+    def _prices(self, stage: str) -> tuple[float, float]:
+        """Per million tokens read and written."""
+        models = self.recipe.models
+        labels = models.feedback or models.assistant
+        roles: dict[str, ModelConfig] = {"label": labels, "evaluate_labels": labels}
+        if stage in ("revise", "evaluate_chains", "evaluate_direct"):
+            roles[stage] = models.assistant
+        model = roles.get(stage)
+        return (model.price_prompt, model.price_completion) if model else (0.0, 0.0)
+
+
+def kept_rounds(chain: Chain, new: Constitution, run_seed: int) -> int:
+    """How many rounds of a chain stand under the constitution `new`: those before the first that is stale."""
+    for number, done in enumerate(chain.rounds, start=1):
+        earlier = list(chain.rounds[: number - 1])
+        key = (run_seed, chain.prompt.id, chain.chain, number)
+        if not same_principle(done, draw(new, "revision", key, exclude=used(new, earlier))):
+            return number - 1
+    return len(chain.rounds)
