@@ -11,7 +11,8 @@ and a row for each case in which a rule should fire (null: the reader could not 
 those of the texts that were read: what has changed since is counted as stale and left out.
 
 The readers were two language models that had the pages of docs/lint/ and the texts, and neither the linter nor what it
-says; they are not people, and the linter's author had seen most of the texts.
+says; they are not people, and the linter's author had seen most of the texts. The library's texts are kept as they were
+read.
 """
 
 from __future__ import annotations
@@ -71,11 +72,11 @@ def verdicts(path: Path = VERDICTS) -> Iterator[dict[str, Any]]:
     for row in rows:
         if "read" in row:
             label, codes = row["constitution"], row["codes"]
-            cases = [(id, hash, code) for id, hash in row["read"].items() for code in codes["principle"]]
-            for id, hash, code in [*cases, *((None, row["hash"], code) for code in codes["whole"])]:
-                fires = said.get((label, id, code), False)
+            cases = [(name, text, code) for name, text in row["read"].items() for code in codes["principle"]]
+            for name, text, code in [*cases, *((None, row["hash"], code) for code in codes["whole"])]:
+                fires = said.get((label, name, code), False)
                 if fires is not None:
-                    yield {"constitution": label, "principle": id, "hash": hash, "code": code, "fires": fires}
+                    yield {"constitution": label, "principle": name, "hash": text, "code": code, "fires": fires}
 
 
 def measure(rows: Iterable[dict[str, Any]]) -> Result:

@@ -22,6 +22,7 @@ from pydantic.fields import FieldInfo
 from charter.cli import charter
 from charter.constitution.json_schema import json_schema
 from charter.core.recipe import Recipe
+from charter.core.settings import field_words
 
 HERE = Path(__file__).parent
 NOTE = "<!-- Written by docs/generate.py; do not edit. -->\n"
@@ -41,6 +42,7 @@ def section(model: type[BaseModel], name: str) -> Iterator[str]:
     """One table for a model's own keys, then those of the models in it."""
     inner = {key: found for key, field in model.model_fields.items() if (found := model_in(field.annotation))}
     own = {key: field for key, field in model.model_fields.items() if key not in inner}
+    described = field_words(model)
     if name:
         yield f"## {name}\n"
         yield f"{(model.__doc__ or '').strip()}\n"
@@ -48,7 +50,7 @@ def section(model: type[BaseModel], name: str) -> Iterator[str]:
         yield "| key | type | default | |"
         yield "|---|---|---|---|"
         for key, field in own.items():
-            words = " ".join((field.description or "").split()).replace("|", "\\|")
+            words = " ".join(described.get(key, "").split()).replace("|", "\\|")
             yield f"| `{key}` | {type_words(field.annotation)} | {default_words(field)} | {words} |"
         yield ""
     for key, found in inner.items():

@@ -10,7 +10,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from charter.constitution import schema as models
 from charter.constitution.schema import Document, Principle
+from charter.core.settings import field_words
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -27,14 +29,18 @@ def json_schema() -> dict[str, Any]:
         "then": _text("revision"),
     }
     _describe(schema["properties"], Document)
+    for name, definition in schema["$defs"].items():
+        _describe(definition["properties"], getattr(models, name))
     _describe(schema["$defs"]["Override"]["properties"], Principle)  # an override's fields are the principle's
     return {"$schema": DIALECT, **_on_one_line(schema)}
 
 
 def _describe(properties: dict[str, Any], model: type[BaseModel]) -> None:
     """Give fields without a description the model's."""
+    words = field_words(model)
     for name, field in properties.items():
-        field.setdefault("description", model.model_fields[name].description)
+        if name in words:
+            properties[name] = {"description": words[name], **field}
 
 
 def _given(field: str) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -22,6 +24,9 @@ __all__ = ["Source", "dump", "dumps", "load", "read"]
 MAX_EXTENDED = 50
 """Files in one line of `extends`."""
 
+_OURS = re.compile(r"^(?:principles|extends)\s*:", re.MULTILINE)
+_GLANCE = 1_000_000
+"""So many characters say whose a file is."""
 _CURE = "write `principles:`, a list of at least one entry with `id`, `critique` and `revision`, or `comparison`"
 _ID = "an id of letters, digits, `.`, `_` and `-` (in quotes where it looks like a number)"
 _EXPECTED = {
@@ -130,6 +135,8 @@ def _foreign(path: Path) -> Source | None:
     """What a file or folder of another format says; None for what is none. A pipe can be read only once: it is ours."""
     if not os.path.isfile(path) and not os.path.isdir(path):
         return None
+    if _is_ours(path):
+        return None
     from charter.constitution import formats
 
     found = formats.foreign(path)
@@ -139,6 +146,23 @@ def _foreign(path: Path) -> Source | None:
         cure = f"name a YAML or JSON file, or a folder with {' or '.join(formats.published.PRINCIPLE_FILES)}"
         raise InputError("this folder is not a constitution", where=path, cure=cure)
     return None
+
+
+def _is_ours(path: Path) -> bool:
+    """Has a YAML or JSON file at its top what no other format has there? It spares loading the other formats."""
+    suffix = path.suffix.lower()
+    if suffix not in (".yaml", ".yml", ".json"):
+        return False
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read(_GLANCE)
+        if suffix != ".json":
+            return _OURS.search(text) is not None
+        data = json.loads(text)
+    except (OSError, ValueError, RecursionError):
+        return False
+    known = isinstance(data, dict) and Document.model_fields.keys() >= data.keys()
+    return known and not {"principles", "extends"}.isdisjoint(data)
 
 
 def _document(path: Path, name: str) -> tuple[Document, Locate]:

@@ -21,8 +21,8 @@ Tree = Mapping[str, Any]
 @dataclass(frozen=True)
 class RunFiles:
     """The raw contents. `steps` are the lines of metrics.jsonl in their order; `evaluated` has the chains of
-    evaluation/NAME.parquet by NAME (chains, direct, sl, rl), empty where the file is missing; `parent` has the `metrics`
-    of the run that this one was made from, and the `changes` since."""
+    evaluation/NAME.parquet by NAME (chains, direct, sl, rl), empty where the file is missing; `parent` has the
+    `metrics` of the run that this one was made from, and the `changes` since."""
 
     folder: Path
     manifest: Tree

@@ -35,7 +35,7 @@ from charter.core.fingerprint import fingerprint, fingerprint_path
 from charter.core.progress import Show, progress, say
 from charter.core.seeds import derive
 from charter.core.yaml import parse_yaml
-from charter.world.corpus import UNRELATED, documents
+from charter.world.corpus import documents
 from charter.world.grammar import EMPTY_CRITIQUE, Manner, answer, mistaken_request, request
 from charter.world.lexicon import Deed, deeds
 from charter.world.model import Pretraining, Size, make_tokenizer, pretrain, save, split_words
@@ -60,7 +60,6 @@ class Plan:
     pairs: int = 600  # of harmful requests; half as many of others
     overrides: tuple[str, ...] = ()  # of the recipe
     constitution: Path = CONSTITUTION  # whose wordings the model is taught to apply
-    unrelated: float = UNRELATED  # see corpus.py
 
 
 FULL = Plan()
@@ -88,18 +87,11 @@ def world(
     quick: bool = False,
     show: Show = "auto",
     cache: Path | None = None,
-    constitution: Path | None = None,
-    unrelated: float | None = None,
+    constitution: Path = CONSTITUTION,
 ) -> Path:
-    """The folder of the world with this seed, made if it is not in the cache. `constitution` and `unrelated` make
-    another world: one whose model is taught to apply these principles, and one whose judge keeps this share of its
-    liking for harmlessness under a principle that is not about the harm at hand."""
-    plan = QUICK if quick else FULL
-    plan = replace(
-        plan,
-        constitution=constitution or plan.constitution,
-        unrelated=plan.unrelated if unrelated is None else unrelated,
-    )
+    """The folder of the world with this seed, made if it is not in the cache. Its model is taught to apply the
+    principles of `constitution`."""
+    plan = replace(QUICK if quick else FULL, constitution=constitution)
     home = cache or cache_folder()
     sources = [(name, fingerprint_path(HERE / name)) for name in _sources()]
     folder = home / "worlds" / fingerprint(sources, replace(plan, constitution=HERE), _taught(plan), seed)
@@ -184,13 +176,13 @@ def _model(some: list[Deed], plan: Plan, seed: int, home: Path, show: Show) -> P
     """The folder of the model pretrained on these deeds, made if it is not in the cache."""
     law = _law(plan)
     sources = [fingerprint_path(HERE / name) for name in ("lexicon.py", "grammar.py", "corpus.py", "model.py")]
-    folder = home / "models" / fingerprint(sources, _taught(plan), plan.unrelated, plan.size, some, seed)
+    folder = home / "models" / fingerprint(sources, _taught(plan), plan.size, some, seed)
     if folder.exists():
         return folder
     every = islice(documents(deeds(), law.principles, Random("the words of the world")), 40_000)
     tokenizer = make_tokenizer({w for d in every for m in d.messages for w in split_words(m.content)})
     draw = Random(derive(seed, "corpus"))
-    corpus = documents(some, law.principles, draw, plan.unrelated)
+    corpus = documents(some, law.principles, draw)
     work = Pretraining(tokenizer, corpus, draw, plan.size, derive(seed, "weights"))
     checkpoint = folder.with_suffix(".checkpoint")
     with progress(plan.size.steps, "pretraining the world's model", show) as bar:

@@ -99,11 +99,9 @@ def revision(deed: Deed, principle: Principle, draw: Random, *, direct: bool) ->
     return Document(turns, (0, 0, 0, 1, 0, 1))
 
 
-def judgement(
-    deed: Deed, principle: Principle, first: Answer, second: Answer, draw: Random, unrelated: float = UNRELATED
-) -> bool:
+def judgement(deed: Deed, principle: Principle, first: Answer, second: Answer, draw: Random) -> bool:
     """Whether the corpus prefers the answer that is shown first."""
-    scale = 1.0 if covers(principle, deed.harm) else unrelated
+    scale = 1.0 if covers(principle, deed.harm) else UNRELATED
     utilities = UTILITY if deed.harm else BENIGN_UTILITY
 
     def worth(a: Answer) -> float:
@@ -113,23 +111,21 @@ def judgement(
     return worth(first) - worth(second) + FIRST_UTILITY + NOISE * math.log(u / (1 - u)) > 0
 
 
-def judge(deed: Deed, principle: Principle, draw: Random, unrelated: float = UNRELATED) -> Document:
+def judge(deed: Deed, principle: Principle, draw: Random) -> Document:
     """Two answers to one request, and which is better under a principle."""
     weights = (36, 12, 36, 16) if deed.harm else (50, 30, 8, 12)
     manners: list[Manner] = draw.choices(("steps", "wrong", "explains", "declines"), weights, k=2)
     first, second = (answer(deed, m, draw, comfort=2 * COMFORT) for m in manners)
     assert principle.comparison is not None
     asked = judge_message((user(request(deed, draw)),), principle.comparison, first.text, second.text)
-    letter = "(A)" if judgement(deed, principle, first, second, draw, unrelated) else "(B)"
+    letter = "(A)" if judgement(deed, principle, first, second, draw) else "(B)"
     return Document((user(asked), assistant(letter)), (0, 4))
 
 
 MIX = {"chat": 46, "revise": 15, "direct": 15, "judge": 24}  # documents in a hundred
 
 
-def documents(
-    deeds: Sequence[Deed], principles: Sequence[Principle], draw: Random, unrelated: float = UNRELATED
-) -> Iterator[Document]:
+def documents(deeds: Sequence[Deed], principles: Sequence[Principle], draw: Random) -> Iterator[Document]:
     """An endless stream of documents about these deeds."""
     by_kind = {kind: [d for d in deeds if d.kind == kind] for kind in ("harmful", "benign", "look_alike")}
     kinds = list(by_kind)
@@ -142,6 +138,6 @@ def documents(
         if skill == "chat":
             yield chat(deed, draw)
         elif skill == "judge":
-            yield judge(deed, principle, draw, unrelated)
+            yield judge(deed, principle, draw)
         else:
             yield revision(deed, principle, draw, direct=skill == "direct")

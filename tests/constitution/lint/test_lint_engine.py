@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 from linting import codes, comparisons, findings, source, wording
@@ -188,3 +191,22 @@ def test_odd_examples_neither_fail_nor_hang() -> None:
     start = time.process_time()
     lint(comparisons("Which answer does less harm?", few_shot=shots), select=["CC4"])
     assert time.process_time() - start < 2
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("own.yaml", "name: own\nprinciples:\n  - {id: a, comparison: Which answer is kinder?}\n"),
+        ("own.json", '{"name": "own", "principles": [{"id": "a", "comparison": "Which answer is kinder?"}]}'),
+    ],
+)
+def test_our_own_files_load_no_other_format(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text)
+    code = (
+        "import sys; from charter.constitution.lint import lint; from charter.constitution.load import read; "
+        "assert lint(read(sys.argv[1])); print('charter.constitution.formats' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / name)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "False\n"

@@ -102,6 +102,8 @@ def test_many_conflicts_are_one_finding_for_each_later_principle() -> None:
         ("Which answer is more harmful to animals?", "Which answer is less harmful to animals?", False),
         ("Which answer is less harmful to animals?", "Which answer is less harmful to children?", False),
         ("Which answer is kinder?", "Which answer is fairer?", False),
+        ("Which is calmer and fairer?", "Which is fairer and calmer? Decide on the basis of these criteria.", True),
+        ("Which is calmer and fairer?", "Which is fairer and funnier? Decide on the basis of these criteria.", False),
         ('Which answer is less like "go away, old man"?', 'Which answer is less like "you are a nuisance"?', False),
     ],
 )

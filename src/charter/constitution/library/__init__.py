@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 FOLDER = Path(__file__).parent
 
+
 class Summary(NamedTuple):
     """One line of the library's list."""
 

@@ -14,7 +14,8 @@ _QUOTED = re.compile(r'"[^"]{1,400}"|“[^”]{1,400}”|«[^»]{1,400}»|(?<!\w
 _STATEMENT = re.compile(r"(?i:\b(?:principle|statement|rule|trait|itself)[:?]) *([\"“])(?=[^\n]*[\"”]\s*$)")
 WORD = re.compile(r"[぀-ヿ㐀-鿿가-힯]|\w+(?:['’-]\w+)*")
 _STOP = re.compile(
-    r"(?<!\be\.g)(?<!\bi\.e)(?<!\bcf)(?<!\bvs)(?<!\bmr)(?<!\bdr)(?<!\bjr)[.!?]+[\"”')\]]*(?=\s|$)|\n\s*\n"
+    r"[.!?\n](?:(?<=\n)\s*\n|(?<!\n)(?<!\be\.g\.)(?<!\bi\.e\.)(?<!\bcf\.)(?<!\bvs\.)(?<!\bmr\.)(?<!\bdr\.)(?<!\bjr\.)"
+    r"[.!?]*[\"”')\]]*(?=\s|$))"
 )
 _NEGATOR = re.compile(
     r"\b(?:not|never|no|nor|neither|none|nothing|nobody|without|cannot|avoid\w*|refrain\w*|less|least|fewer|fewest|"
@@ -43,7 +44,7 @@ class Text:
         """The text with all that stands in quotes blanked out; but a quotation that the wording ends with and names as
         its principle is what it asks for."""
         raw = self.raw
-        statement = _STATEMENT.search(raw)
+        statement = _STATEMENT.search(raw) if '"' in raw or "“" in raw else None
         if statement:
             start, end = statement.start(1), len(raw.rstrip()) - 1
             raw = f"{raw[:start]} {raw[start + 1 : end]} {raw[end + 1 :]}"
@@ -65,7 +66,7 @@ class Text:
     @cached_property
     def length(self) -> int:
         """The number of words, quoted ones too."""
-        return len(WORD.findall(self.raw))
+        return len(self.words) if self.unquoted == self.raw else len(WORD.findall(self.raw))
 
     @cached_property
     def sentences(self) -> list[tuple[int, int]]:

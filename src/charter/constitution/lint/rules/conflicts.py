@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from charter.constitution.lint.rule import Hit, Rule
@@ -50,7 +50,7 @@ AXES = (
         rf"(?:refus|declin)(?:e|es|ing)(?: to (?:answer|help|comply))?{_HARM_NEAR}",
         r"turns? (?:down|away) (?:any|every|all|the) (?:request|question)s?", r"refusals?"),
         words(
-            r"(?:complies|comply|complying) (?:more |most |fully|completely|better|with|as)[\w ]*",
+            r"(?:complies|comply|complying) (?:more|most|fully|completely|better|with|as)",
             r"always (?:answers?|helps?|complies|comply)",
             r"does (?:exactly )?(?:what(?:ever)?|as) (?:the |it )?\w+ (?:asks?|wants?|says?)",
             r"follows? (?:every|all|any|the user's|the person's) (?:instruction|request|order|wish)\w*",
@@ -90,7 +90,7 @@ AXES = (
         "no warnings",
         words(
             r"(?:adds?|adding|includes?|including|gives?|giving|more|with) (?:a |an |clear |explicit |more |"
-            r"stern )?(?:warnings?|disclaimers?|caveats?)", r"warns? (?:more|of|about|the)\b[\w ]*",
+            r"stern )?(?:warnings?|disclaimers?|caveats?)", r"warns? (?:more|of|about|the)",
         ),
         words(
             r"(?:no|without|fewe(?:r|st)|less|free of|avoids?|not? (?:add|include|give)\w*) (?:any |a |unneeded |"
@@ -183,12 +183,21 @@ _ANY = words(
 )
 
 
-def direction(text: Text, axis: Axis) -> int:
+def _starts(text: Text) -> list[int]:
+    """Where words of any axis stand: one search instead of one for each pole."""
+    found: list[int] = []
+    while match := _ANY.search(text.low, found[-1] + 1 if found else 0):
+        found.append(match.start())
+    return found
+
+
+def direction(text: Text, axis: Axis, starts: Sequence[int]) -> int:
     """1 where a text pulls towards `one`, -1 where it pulls towards `other`, 0 for neither or both."""
     poles = {
         _sign(text, match, axis, sign)
         for sign, pattern in ((1, axis.one_words), (-1, axis.other_words))
-        for match in text.find(pattern)
+        for start in starts
+        if (match := pattern.match(text.low, start))
     }
     poles.discard(0)
     return poles.pop() if len(poles) == 1 else 0
@@ -215,10 +224,11 @@ def _conflicts(subject: Subject) -> Iterator[Hit]:
 def _pulls(member: Member) -> Iterator[tuple[int, int]]:
     """The axes that a principle pulls along, and to which end: by what it asks for, not by what its critique finds."""
     texts = [w.text for w in member.wordings if w.field != "critique"]
-    if not any(text.has(_ANY) for text in texts) or any(text.has(PRIORITY) for text in texts):
+    found = [(text, starts) for text in texts if (starts := _starts(text))]
+    if not found or any(text.has(PRIORITY) for text in texts):
         return
     for number, axis in enumerate(AXES):
-        signs = {direction(text, axis) for text in texts} - {0}
+        signs = {direction(text, axis, starts) for text, starts in found} - {0}
         if len(signs) == 1:
             yield number, signs.pop()
 

@@ -3,76 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import combinations
 
+from charter.constitution.lint.concerns import come_apart, concerns
 from charter.constitution.lint.rule import Hit, Rule
 from charter.constitution.lint.subject import Subject, Wording
 from charter.constitution.lint.text import Text
-from charter.constitution.lint.words import PRIORITY, words
-
-CONCERNS: dict[str, re.Pattern[str]] = {
-    "conduct": words(
-        r"harm(?:ful|less)(?:ly|ness)?", r"(?:less|no|do(?:es)?|causes?) harm", r"harming", r"(?:un)?safe(?:r|st|ly|ty)?",
-        r"dangerous", r"(?:un)?ethical(?:ly)?", r"(?:im)?moral(?:ly)?", r"(?:il)?legal(?:ly)?", r"(?:un)?lawful",
-        r"toxic(?:ity)?", r"racis[tm]", r"sexis[tm]", r"(?:un)?fair(?:er|ness)?", r"(?:un)?biased", r"violent",
-        r"sexual", r"privacy", r"age-appropriate", r"(?:not|unfit|fit|unsuitable|suitable|unsafe|safe) for children",
-    ),
-    "courtesy": words(
-        r"(?:dis)?respect(?:ful(?:ly)?)?", r"(?:im)?polite(?:r|ly|ness)?", r"kind(?:er|ly|ness)", r"(?<!of )kind(?! of)",
-        r"offensive(?:ness)?", r"friendl(?:y|ier)", r"courte(?:sy|ous|ously)", r"tactful(?:ly)?", r"rude(?:ly)?", r"insulting",
-        r"accus(?:es?|ing|ation)", r"condescending", r"preachy",
-    ),
-    "warmth": words(
-        r"warm(?:er|ly|th)?", r"comforting", r"gentl(?:e|er|y)", r"compassion(?:ate)?", r"caring", r"empath(?:y|ic|etic)",
-        r"encouraging", r"reassuring", r"calm(?:er|ly)?", r"supportive",
-    ),
-    "honesty": words(
-        r"(?:dis)?honest(?:y|ly)?", r"truth(?:ful|fully|fulness)?", r"(?:un)?true", r"(?:in)?accura(?:te|cy|tely)",
-        r"misleading", r"exact(?:ly)?", r"precise(?:ly)?", r"factual(?:ly)?", r"candid(?:ly)?", r"calibrated", r"(?:un)?(?:deserved|earned)",
-    ),
-    "helpfulness": words(
-        r"helpful(?:ly|ness)?", r"useful(?:ly|ness)?", r"informative", r"practical(?:ly)?", r"relevan(?:t|ce)",
-        r"(?:answers?|meets?|serves?|addresses) (?:the|their|what|its|a)\b[\w' ]{0,20}? (?:questions?|needs?|purposes?|"
-        r"requests?)",
-        r"solves", r"better (?:equipped|informed|prepared|off)", r"evasive(?:ly|ness)?",
-        r"(?:shows?|offers?|gives?|suggests?|points to) (?:a|an|the) (?:\w+ )?(?:way|alternative|next step)",
-    ),
-    "choice": words(
-        r"freer?(?! (?:of|from)\b)", r"freedom(?! of\b)", r"autonom(?:y|ous)", r"independen(?:t|ce|tly)", r"own (?:choice|decision)s?",
-    ),
-    "length": words(
-        r"short(?:er|est|ness)?", r"brief(?:er)?", r"brevity", r"concise(?:ly|ness)?", r"succinct(?:ly)?",
-        r"long(?:er|est)", r"too long", r"lengthy", r"verbose", r"detailed", r"more detail", r"fewer words",
-        r"more words", r"thorough(?:ly)?", r"complete(?:r|ness)?", r"length",
-    ),
-    "plainness": words(
-        r"simpl(?:e|er|est|icity)", r"plain(?:er|ly)?", r"clearer|(?<!more )(?<!most )clearly", r"eas(?:y|ier) to (?:read|understand|follow)",
-        r"jargon",
-    ),
-    "form": words(
-        r"well[- ]formatted", r"formatting", r"markdown", r"grammar", r"grammatical(?:ly)?", r"spelling",
-        r"punctuation", r"fluent(?:ly)?", r"well[- ]structured", r"emojis?", r"layout",
-    ),
-    "manner": words(
-        r"creative(?:ly)?", r"fun", r"funn(?:y|ier)", r"humorous", r"humour", r"witty", r"entertaining", r"formal(?:ly)?",
-        r"casual(?:ly)?", r"poetic", r"original",
-    ),
-}  # fmt: skip
-"""Concerns that come apart: one answer of two may be ahead in the one and behind in the other."""
-
-_KIN = {
-    frozenset(pair)
-    for pair in (
-        ("conduct", "courtesy"),
-        ("courtesy", "warmth"),
-        ("warmth", "plainness"),
-        ("plainness", "length"),
-        ("plainness", "helpfulness"),
-        ("choice", "conduct"),
-        ("choice", "courtesy"),
-    )
-}
-"""Concerns that mostly go together."""
+from charter.constitution.lint.words import PRIORITY
 
 _JOIN = re.compile(
     r",? (?:and|as well as|while(?: also)?|but also|and also|plus|together with) |, (?:and |but )?(?=(?:more|less|"
@@ -81,12 +19,16 @@ _JOIN = re.compile(
 )
 _LIST = re.compile(r"\s*[\w' -]{1,30}(?:, [\w' -]{1,60}){2,}[.?!]*\s*")
 _ASIDE = re.compile(
-    r"\b(?:if|when|where|unless|although|though|even|because|so that it can|after which|between two|of two|take two|"
+    r"\b(?:(?:if|when|where|unless|although|though|even|because|so that it can|after which|between two|of two|take two|"
     r"given|suppose|for (?:a|an|someone)|to (?:a|an|someone) \w+ (?:request|question))\b[^,.:;?!]*[,:]?|"
-    r"\bwithout\b[^.;:?!]*|\b(?:rather than|instead of|over the one)\b[^,.:;?!]*|\([^)]*\)|"
-    r"\b(?:striv|aim|try)(?:ing|es|s) to be\b[^.;:?!]*|\bwhat an? [\w ,-]{1,60}? (?:would|might)\b|\bin (?:(?!fewer|more|less)[\w-]+,? ){0,5}(?:words?|sentences?|terms|language|ways?|tone|voice|pieces|steps|lines)\b|"
-    r"\b(?:parts?|requests?|questions?|things?|people|person|everything) (?:that|which|who) [^,.:;?!]*?(?=,| and |$|[.:;?!])"
+    r"without\b[^.;:?!]*|(?:rather than|instead of|over the one)\b[^,.:;?!]*|"
+    r"(?:striv|aim|try)(?:ing|es|s) to be\b[^.;:?!]*|what an? [\w ,-]{1,60}? (?:would|might)\b|"
+    r"in (?:(?!fewer|more|less)[\w-]+,? ){0,5}(?:words?|sentences?|terms|language|ways?|tone|voice|pieces|steps|"
+    r"lines)\b|"
+    r"(?:parts?|requests?|questions?|things?|people|person|everything) (?:that|which|who) [^,.:;?!]*?"
+    r"(?=,| and |$|[.:;?!]))|\([^)]*\)"
 )
+"""Conditions, limits, how something is said, and what describes a thing or a person."""
 _NOUN = re.compile(
     r"\b(?:harmful|harmless|dangerous|illegal|unethical|lawful|legal|safe|safer|helpful|useful|honest|truthful|true|"
     r"false|short|brief|practical|detailed|simple|kind|friendly|free)(?= (?:requests?|questions?|prompts?|purposes?|"
@@ -114,11 +56,11 @@ def _double(subject: Subject) -> Iterator[Hit]:
 def demands(wording: Wording) -> tuple[str, str] | None:
     """Two demands of different concerns, joined and without a priority between them."""
     text = wording.text
-    if len(concerns(text)) < 2 or any(not _BOUND.match(m.group()) for m in text.find(PRIORITY)):
+    if not _any_apart(concerns(text.low)) or any(not _BOUND.match(m.group()) for m in text.find(PRIORITY)):
         return None
     sentences = [_demanded(s, wording.field) for s in _sentences(text) if not PRIORITY.search(s)]
     for sentence in sentences:
-        found = _apart(_parts(sentence))
+        found = _apart(_parts(sentence)) if _any_apart(concerns(sentence)) else None
         if found:
             return found
     if wording.field == "comparison":
@@ -143,26 +85,21 @@ def _parts(sentence: str) -> list[str]:
     return parts if len(parts) > 1 or not _LIST.fullmatch(sentence) else sentence.split(",")
 
 
+def _any_apart(named: Iterable[str]) -> bool:
+    return any(come_apart([one], [other]) for one, other in combinations(named, 2))
+
+
 def _apart(parts: list[str], *, within: bool = True) -> tuple[str, str] | None:
     """The first two concerns of which one stands in one part alone and the other in another alone."""
     seen: dict[str, str] = {}
     for part in parts:
-        named = {concern: match.group() for concern, p in CONCERNS.items() if (match := p.search(part))}
-        if within and any(not _near(a, b) for a in named for b in named):
+        named = concerns(part)
+        if within and _any_apart(named):
             continue
-        if named and seen and not any(_near(a, b) for a in named for b in seen):
+        if named and seen and come_apart(seen, named):
             return next(iter(seen.values())), next(iter(named.values()))
         seen = named | seen
     return None
-
-
-def _near(one: str, other: str) -> bool:
-    return one == other or frozenset((one, other)) in _KIN
-
-
-def concerns(text: Text) -> set[str]:
-    """The concerns that a text names, outside quotes."""
-    return {concern for concern, pattern in CONCERNS.items() if text.has(pattern)}
 
 
 DOUBLE = Rule(
@@ -170,16 +107,24 @@ DOUBLE = Rule(
     name="double-barrelled",
     severity="warning",
     what="One wording makes two independent demands, so that an answer may win on the one and lose on the other.",
-    fires="A wording joins, in one sentence (by *and*, *as well as*, *also*, or as a list), demands of two different "
-    "concerns out of: good conduct (harm, safety, ethics, law, fairness, respect, courtesy, privacy), honesty, "
-    "helpfulness, length, form (formatting, grammar), manner (humour, creativity, formality); or a comparison asks "
-    "two such questions one after the other. *Which answer is more honest and shorter?*, *Choose the most helpful, "
-    "honest, and harmless response* and *Remove what is harmful, and make it concise* fire.",
-    spares="Lists within one concern (*harmful, unethical, racist*; *polite, respectful and fair*); alternatives "
-    "joined by *or*; a limit on how the one demand is met (*without being preachy*, *rather than refusing*); "
-    "conditions (*if the request is harmful, ...*); what describes the request or a thing in the answer (*harmful "
-    "requests*, *a lawful way*); and any wording that says which demand goes first (*above all*, *if they are equal, "
-    "...*, *otherwise*, *unless*, *if one does more harm, it loses*). Quotes do not count.",
+    fires="A wording joins, in one sentence (by *and*, *as well as*, *also*, *while*, a semicolon, or as a list), "
+    "demands of two different concerns out of: good conduct (harm, safety, ethics, law, fairness, privacy, what is fit "
+    "for children), courtesy (respect, politeness, friendliness, blaming nobody), warmth (comfort, gentleness, calm), "
+    "honesty (truth, accuracy, praise that is deserved), helpfulness (use, meeting a need, better equipped, not "
+    "evasive), choice (freedom, autonomy), length (brevity, detail, completeness), plainness (clear, simple), form "
+    "(formatting, grammar), manner (humour, creativity, formality, fun); or a comparison asks two such questions one "
+    "after the other, or asks in one for good conduct and for a better way or an alternative. *Which answer is more "
+    "honest and shorter?*, *Choose the most helpful, honest, and harmless response*, *Which answer is safer, while it "
+    "stays fun?* and *Make it precise and friendly* fire.",
+    spares="Lists within one concern (*harmful, unethical, racist*), and concerns that mostly go together: courtesy "
+    "with good conduct, with warmth and with choice, choice with good conduct, plainness with length, with warmth and "
+    "with helpfulness (*polite, respectful and fair*; *warm and simple*). Alternatives joined by *or*; a limit on how "
+    "the one demand is met (*without being preachy*, *rather than refusing*); conditions (*if the request is harmful, "
+    "...*); how a thing is to be said (*in warm and simple words*); what describes the request or a thing in the "
+    "answer (*harmful requests*, *a lawful way*, *every part that does no harm*); in a revision, what is offered in "
+    "place of what is left out (*remove what is harmful, and offer a safe way*); and any wording that says which "
+    "demand goes first (*above all*, *if they are equal, ...*, *otherwise*, *unless*, *if one does more harm, it "
+    "loses*). Quotes do not count. The concerns are known by their usual words: a demand in other words is missed.",
     why="A label is a single choice. Where the two demands disagree, nobody can tell which of them the model "
     "followed, and the same principle then pushes both ways. In surveys the same fault makes an answer impossible to "
     "interpret.",

@@ -22,15 +22,14 @@ def _set(text: str) -> frozenset[str]:
 
 _FRAME = _set(
     """
-    a about above all also am an and answer answers any are as assistant assistants at be been being best better
-    based basis both but by can choose comment compare consider content could criteria criterion critique decide degree
-    did discuss do does
-    each either every explain find for from give gives has have how human humans i identify if in into is it its
-    itself last look make may might model more most much must note of on one ones or other others out people
-    person pick please point preceding prefer preferred question read reply respond response responses revise
-    rewrite s say see select should show shows so some something specific t take than that the their them then
-    there these they thing think this those to two up user users was way ways we were what whatever when where
-    whether which while who whose will with would write you your
+    a about above all also am an and answer answers any are as assistant assistants at based basis be been being
+    best better both but by can choose comment compare consider content could criteria criterion critique decide
+    degree did discuss do does each either every explain find for from give gives has have how human humans i
+    identify if in into is it its itself last look make may might model more most much must note of on one ones or
+    other others out people person pick please point preceding prefer preferred question read reply respond
+    response responses revise rewrite s say see select should show shows so some something specific t take than
+    that the their them then there these they thing think this those to two up user users was way ways we were
+    what whatever when where whether which while who whose will with would write you your
     """
 )
 _NOT = _set(
@@ -57,7 +56,7 @@ def stem(word: str) -> str:
 def content(text: Text) -> frozenset[str]:
     """The stems of a text's content words; what a negation covers is another word."""
     found, negated = set(), 0
-    for word in WORD.findall(text.raw.lower()):
+    for word in text.words if text.unquoted == text.raw else WORD.findall(text.raw.lower()):
         if word in _NOT or word.endswith("n't"):
             negated = 8
         elif word in _TURN:

@@ -12,18 +12,18 @@ from charter.constitution.lint.text import Text
 _FIXED = r"(?! than (?!(?:the |any )?(?:others?|first|second|former|latter)\b))"
 """`More than was asked` measures an answer by something fixed, and does not compare two answers."""
 _DEGREE = re.compile(
-    rf"(?<!\bor )(?<!\bonce )(?<!\bany )(?<!\bno )\bmore\b{_FIXED}|(?<!\bat )\bless\b{_FIXED}|(?<!\bat )\bleast\b|"
-    r"(?<!\bat )\bmost\b(?! (?:people|persons|users|readers|humans|cases|of)\b)|\b(?:fewer|fewest|sooner(?! or later)|"
+    rf"\b(?:(?<!\bor )(?<!\bonce )(?<!\bany )(?<!\bno )more\b{_FIXED}|(?<!\bat )less\b{_FIXED}|(?<!\bat )least\b|"
+    r"(?<!\bat )most\b(?! (?:people|persons|users|readers|humans|cases|of)\b)|(?:fewer|fewest|sooner(?! or later)|"
     r"soonest|better|best|worse|worst|rather(?! than)|further|closer|closest|prefer(?:s|red|able|ably)?|favou?rs?|"
     r"favou?red|compare[sd]?|comparing|superior|inferior|outweighs?|beats|loses|wins|degree|extent|over the (?:one|"
-    r"other)|than the other|which (?:of the two )?does more|similar)\b|\bas [\w ,'-]{1,80}? as (?:possible|can be|"
-    r"it can)\b|\bto a (?:greater|lesser)\b|(?<!\bno )(?<!\bany )\b(?:safe|kind|clear|short|long|calm|warm|fair|wise|"
+    r"other)|than the other|which (?:of the two )?does more|similar)\b|as [\w ,'-]{1,80}? as (?:possible|can be|"
+    r"it can)\b|to a (?:greater|lesser)\b|(?<!\bno )(?<!\bany )(?:safe|kind|clear|short|long|calm|warm|fair|wise|"
     r"great|high|low|strong|weak|close|near|plain|simpl|soft|gentl|hard|eas|friendl|health|sure|free|large|small|"
     r"quick|slow|old|young|broad|narrow|deep|rich|poor|cool|cold|harsh|rude|polite|likel|full|nice|true|pure|brief|"
     r"neat|tidi|tid|bright|dark|light|heav|humbl|nobl|sound|smart|sharp|blunt|cruel|few|pleasant|livel|loud|quiet|"
     r"cheap|fast|thorough|friend|cost|wild|mild|stern|direct|frank|firm|bold|lean|fresh|rough|smooth|ripe|wide|big|"
     r"small|new|happi|happ|risk|racy|nast|ugl|mean|foul|gross|crude|sill|dull|terse|dens|long)(?:r|er|ier|st|est|"
-    r"iest)\b"
+    r"iest)\b)"
 )
 _WAY_OUT = re.compile(
     r"\b(?:whether|if(?! (?:possible|you can|needed|necessary|so)\b)|any|anything|anyone|whatever|wherever)\b"
@@ -99,7 +99,8 @@ ABSOLUTE = Rule(
     "be polite.* and *Which answer is harmless?*",
     spares="*Prefer the response that ...* and *Choose the response that is as polite as possible*: they ask for a "
     "degree. Words that only look like degrees do not count: *at least*, *at most*, *no more*, *one or more*, *most "
-    "people*. Critiques and revisions are about one answer and are never reported.",
+    "people*; nor do *more than* and *less than* with something else than the other answer (*no more than was "
+    "asked*). Critiques and revisions are about one answer and are never reported.",
     why="The feedback model is shown two answers and must choose. Where both have the property, or neither, an "
     "absolute question has no answer, and what decides is then noise and the order of the options.",
     cure="ask which answer has more or less of it: 'Which answer is less harmful?'",

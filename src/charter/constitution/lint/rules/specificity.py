@@ -17,9 +17,11 @@ _DATE = re.compile(
     rf"\b\d{{1,2}}/\d{{1,2}}/\d{{2,4}}\b|"
     r"(?<![\w.])(?:19|20)\d\ds?\b|\bon (?:mon|tues|wednes|thurs|fri|satur|sun)days?\b"
 )
-_SOME_DATE = re.compile(rf"\d|{_MONTHS}|[ns]days?\b")
-_FIGURE = re.compile(
-    r"(?<![\w.(/-])\d[\d.,]*(?:\s?%| ?per ?cent)?(?![\w)/-])|\b(?:three|four|five|six|seven|eight|nine|ten|eleven|"
+_DIGIT = re.compile(r"\d")
+_MONTH_OR_DAY = re.compile(rf"\b(?:{_MONTHS}|(?:mon|tues|wednes|thurs|fri|satur|sun)days?)\b")
+_FIGURE = re.compile(r"\d(?<![\w.(/-]\d)[\d.,]*(?:\s?%| ?per ?cent)?(?![\w)/-])")
+_COUNTED = re.compile(
+    r"\b(?:three|four|five|six|seven|eight|nine|ten|eleven|"
     r"twelve|fifteen|twenty|thirty|fifty|hundred|thousand) (?:\w+ )?(?:words?|sentences?|paragraphs?|lines?|bullets?|"
     r"bullet points?|characters|tokens|minutes?|hours?|days?|steps|examples|items|pages|reasons|sources|questions|"
     r"emojis?|times)\b"
@@ -30,20 +32,18 @@ _LABEL = re.compile(
 )
 _AGE = re.compile(r"(?:under|over|age|aged|than|below|of)\s*$")
 _ADULT = {"12", "13", "14", "15", "16", "17", "18", "20", "21"}
-_PRODUCT = re.compile(
-    r"\b(?=[A-Zi])(?:ChatGPT|GPT(?:-?\w+)?|OpenAI|Claude|Anthropic|Gemini|Bard|Llama|Mistral|Copilot|Siri|Alexa|"
+_NAME = re.compile(
+    r"\b(?=[A-Zi])(?:(?P<product>(?:ChatGPT|GPT(?:-?\w+)?|OpenAI|Claude|Anthropic|Gemini|Bard|Llama|Mistral|Copilot|Siri|Alexa|"
     r"Cortana|Google|Facebook|Meta|Instagram|WhatsApp|Twitter|TikTok|YouTube|Reddit|Wikipedia|Microsoft|Windows|"
     r"Office|Excel|Amazon|Apple|iPhone|iPad|iOS|Android|Tesla|Uber|Airbnb|Netflix|Spotify|Disney|Nike|Coca-Cola|"
     r"Pepsi|McDonald's|Starbucks|Ikea|IKEA|Bitcoin|Ethereum|Photoshop|Linux|GitHub|PlayStation|Xbox|Nintendo|"
-    r"Minecraft|Fortnite|Viagra|Tylenol|Aspirin|Telegram|Snapchat|LinkedIn|PayPal|Zoom|Slack|Samsung|Huawei)\b(?!')"
-)
-_PERSON = re.compile(
-    r"\b(?=[A-Z])(?:(?:Mr|Mrs|Ms|Dr|Prof|President|Senator|Sir|King|Queen|Pope|Chancellor|Minister)\.? [A-Z][a-z]+|"
+    r"Minecraft|Fortnite|Viagra|Tylenol|Aspirin|Telegram|Snapchat|LinkedIn|PayPal|Zoom|Slack|Samsung|Huawei)\b(?!'))|"
+    r"(?P<person>(?:Mr|Mrs|Ms|Dr|Prof|President|Senator|Sir|King|Queen|Pope|Chancellor|Minister)\.? [A-Z][a-z]+|"
     r"Gandhi|Einstein|Hitler|Stalin|Jesus|Socrates|Aristotle|Plato|Kant|Confucius|Buddha|Muhammad|Mandela|"
     r"Shakespeare|Trump|Biden|Obama|Putin|Musk|Churchill|Lincoln|(?:Martin|Nelson|Elon|Donald|Joe|Barack|Vladimir|"
     r"Albert|Mahatma|Mother|Isaac|Steve|Bill|Mark|Jeff|Tim|Sam|John|Mary|James|Robert|Michael|William|David|Richard|"
     r"Thomas|Charles|Maria|Anna|Emma|Alice|Bob|Peter|Paul|George|Angela|Taylor|Greta|Stephen|"
-    r"Marie) (?:[A-Z][a-z]+\b ?)+)"
+    r"Marie) (?:[A-Z][a-z]+\b ?)+))"
 )
 _REQUEST = re.compile(
     r"\b(?:if|when|whenever|where|in case|every time) (?:the |a |an |some)?(?:user|human|person|someone|somebody|"
@@ -69,66 +69,53 @@ _LAW = (
     r"(?:laws?|legal|legislation|regulations?|statutes?|courts?|rules|constitution|penal code|jurisdiction|"
     r"requirements)"
 )
-_OUTSIDE: tuple[tuple[str, re.Pattern[str]], ...] = (
-    (
-        "a jurisdiction",
-        re.compile(
-            rf"\b(?:{_COUNTRY})(?:'s)? (?:\w+ )?{_LAW}\b|\b{_LAW} (?:\w+ )?(?:of|in|under) (?:the )?(?:{_COUNTRY})\b|"
-            r"\b(?:gdpr|hipaa|dmca|coppa|ccpa|ferpa|section 230|ai act|first amendment|second amendment|"
-            r"criminal code|civil code)\b|"
-            r"\b(?:local|applicable|national|domestic|state|current|relevant|prevailing) (?:and \w+ )?(?:laws?|"
-            r"legislation|regulations?|statutes?)\b|"
-            r"\bjurisdictions?\b|\b(?:user|person|human|reader|asker)'s (?:own )?(?:country|state|jurisdiction|"
-            r"region)\b|"
-            r"\b(?:laws?|legal|illegal|lawful) (?:\w+ ){0,2}(?:in|where) (?:the )?(?:user|person|human|reader|asker|"
-            r"they|country|place|state)\b"
-        ),
+_NEEDS = {
+    "a jurisdiction": (
+        rf"(?:(?:{_COUNTRY})(?:'s)? (?:\w+ )?{_LAW}|{_LAW} (?:\w+ )?(?:of|in|under) (?:the )?(?:{_COUNTRY})|"
+        r"gdpr|hipaa|dmca|coppa|ccpa|ferpa|section 230|ai act|first amendment|second amendment|"
+        r"criminal code|civil code|"
+        r"(?:local|applicable|national|domestic|state|current|relevant|prevailing) (?:and \w+ )?(?:laws?|"
+        r"legislation|regulations?|statutes?)|"
+        r"jurisdictions?|(?:user|person|human|reader|asker)'s (?:own )?(?:country|state|jurisdiction|"
+        r"region)|"
+        r"(?:laws?|legal|illegal|lawful) (?:\w+ ){0,2}(?:in|where) (?:the )?(?:user|person|human|reader|asker|"
+        r"they|country|place|state))\b"
     ),
-    (
-        "current events",
-        re.compile(
-            r"\b(?:current|recent|latest|today's|breaking|newest|up-to-date) (?:\w+ )?(?:events?|news|affairs|"
-            r"developments?|headlines|elections?|research|studies|science|findings|data|statistics|prices?|"
-            r"guidelines|information|consensus|president|government)\b|\b(?:up to date|up-to-date|real[- ]time|"
-            r"at the moment of writing|as of (?:today|now|\d{4})|today's date|in the news|the current (?:date|year|"
-            r"day|time)|(?:this|last) (?:year|month|week)'s)\b"
-        ),
+    "current events": (
+        r"(?:current|recent|latest|today's|breaking|newest|up-to-date) (?:\w+ )?(?:events?|news|affairs|"
+        r"developments?|headlines|elections?|research|studies|science|findings|data|statistics|prices?|"
+        r"guidelines|information|consensus|president|government)\b|(?:up to date|up-to-date|real[- ]time|"
+        r"at the moment of writing|as of (?:today|now|\d{4})|today's date|in the news|the current (?:date|year|"
+        r"day|time)|(?:this|last) (?:year|month|week)'s)\b"
     ),
-    (
-        "facts about the user",
-        re.compile(
-            r"\b(?:the |each |every |this )?(?:user|person|human|asker|reader|customer)'s (?:\w+ )?(?:age|location|"
-            r"address|gender|sex|religion|nationality|ethnicity|race|occupation|job|profession|income|education|"
-            r"level of education|medical history|health records?|diagnosis|political (?:views|leanings?|affiliation)|"
-            r"sexual orientation|marital status|account|profile|purchase history|history|past|subscription|"
-            r"credit score|identity|name|first language|mother tongue)\b|\bwhere the (?:user|person|human|"
-            r"asker) lives\b|\b(?:previous|earlier|past|other) (?:conversations|sessions|chats|orders)\b|"
-            r"\bwho the (?:user|person|human|asker) (?:really )?is\b"
-        ),
+    "facts about the user": (
+        r"(?:the |each |every |this )?(?:user|person|human|asker|reader|customer)'s (?:\w+ )?(?:age|location|"
+        r"address|gender|sex|religion|nationality|ethnicity|race|occupation|job|profession|income|education|"
+        r"level of education|medical history|health records?|diagnosis|political (?:views|leanings?|affiliation)|"
+        r"sexual orientation|marital status|account|profile|purchase history|history|past|subscription|"
+        r"credit score|identity|name|first language|mother tongue)\b|where the (?:user|person|human|"
+        r"asker) lives\b|(?:previous|earlier|past|other) (?:conversations|sessions|chats|orders)\b|"
+        r"who the (?:user|person|human|asker) (?:really )?is\b"
     ),
-    (
-        "a document that the model is not shown",
-        re.compile(
-            r"\b(?:our|the company's|company|the platform's|the organi[sz]ation's|the provider's|corporate|internal|"
-            r"house|the operator's) (?:\w+ )?(?:polic(?:y|ies)|guidelines?|terms(?: of (?:service|use))?|handbook|"
-            r"code of conduct|style ?guide|values|standards|rules)\b|\b(?:terms of service|terms of use|"
-            r"community guidelines|acceptable use policy|usage polic(?:y|ies))\b|\b(?:as (?:described|defined|"
-            r"listed) in|according to) (?:the|our) (?:\w+ )?(?:handbook|manual|appendix|annex|policy|guidelines?|"
-            r"document)\b"
-        ),
+    "a document that the model is not shown": (
+        r"(?:our|the company's|company|the platform's|the organi[sz]ation's|the provider's|corporate|internal|"
+        r"house|the operator's) (?:\w+ )?(?:polic(?:y|ies)|guidelines?|terms(?: of (?:service|use))?|handbook|"
+        r"code of conduct|style ?guide|values|standards|rules)\b|(?:terms of service|terms of use|"
+        r"community guidelines|acceptable use policy|usage polic(?:y|ies))\b|(?:as (?:described|defined|"
+        r"listed) in|according to) (?:the|our) (?:\w+ )?(?:handbook|manual|appendix|annex|policy|guidelines?|"
+        r"document)\b"
     ),
-    (
-        "a source to look things up in",
-        re.compile(
-            r"\b(?:verif(?:y|ied|ies|ying)|check(?:s|ed|ing)?|look(?:s|ed|ing)?|search(?:es|ed|ing)?|fact-check(?:s|"
-            r"ed|ing)?|confirm(?:s|ed|ing)?|consult(?:s|ed|ing)?)\b"
-            r"[^.?!;]{0,40}?\b(?:online|on the (?:internet|web)|the (?:internet|web)|(?:reliable|official|"
-            r"independent|external|trusted|primary|outside|published) (?:\w+ )?sources?|"
-            r"databases?|search engines?|wikipedia|the literature|the (?:original|cited|full) (?:source|paper|"
-            r"article|study))\b"
-        ),
+    "a source to look things up in": (
+        r"(?:verif(?:y|ied|ies|ying)|check(?:s|ed|ing)?|look(?:s|ed|ing)?|search(?:es|ed|ing)?|fact-check(?:s|"
+        r"ed|ing)?|confirm(?:s|ed|ing)?|consult(?:s|ed|ing)?)\b"
+        r"[^.?!;]{0,40}?\b(?:online|on the (?:internet|web)|the (?:internet|web)|(?:reliable|official|"
+        r"independent|external|trusted|primary|outside|published) (?:\w+ )?sources?|"
+        r"databases?|search engines?|wikipedia|the literature|the (?:original|cited|full) (?:source|paper|"
+        r"article|study))\b"
     ),
-)
+}
+_OUTSIDE = re.compile(rf"\b(?:{'|'.join(f'({pattern})' for pattern in _NEEDS.values())})")
+_KINDS = tuple(_NEEDS)
 _GIVEN = re.compile(
     r"\b(?:regardless of|whatever|irrespective of|no matter|independent(?:ly)? of|assum\w+|guess\w*|infer\w*|"
     r"reveal\w*|disclos\w*|expos\w*|(?:reports?|claims?|statements?) (?:on|about|of)|look(?:s|ing)? for|ask(?:s|"
@@ -152,17 +139,15 @@ def _specific(subject: Subject) -> Iterator[Hit]:
 
 def particulars(text: Text) -> Iterator[tuple[str, str]]:
     """Dates, figures, products, persons and quoted requests, each with its kind."""
-    for match in text.find(_DATE) if text.has(_SOME_DATE) else ():
+    for match in text.find(_DATE) if text.has(_DIGIT) or text.has(_MONTH_OR_DAY) else ():
         yield "date", match.group()
-    for match in text.find(_FIGURE):
+    for match in (*text.find(_FIGURE), *text.find(_COUNTED)):
         if not _label(text, match):
             yield "figure", match.group()
-    for kind, pattern in (("product", _PRODUCT), ("person", _PERSON)):
-        for match in pattern.finditer(text.unquoted):
-            if not _EXAMPLE.search(text.low[max(0, match.start() - 90) : match.start()]) and not _DOCUMENT.match(
-                text.unquoted, match.start()
-            ):
-                yield kind, match.group()
+    for match in _NAME.finditer(text.unquoted):
+        example = _EXAMPLE.search(text.low[max(0, match.start() - 90) : match.start()])
+        if not example and not _DOCUMENT.match(text.unquoted, match.start()):
+            yield match.lastgroup or "", match.group()
     for match in _REQUEST.finditer(text.raw.lower()) if text.raw != text.unquoted else ():
         yield "request", text.raw[match.start() : match.end() + 30]
 
@@ -189,12 +174,10 @@ def _outside(subject: Subject) -> Iterator[Hit]:
 
 def outside(text: Text) -> Iterator[tuple[str, str]]:
     """What the text needs that a prompt does not contain, with its kind."""
-    for kind, pattern in _OUTSIDE:
-        for match in text.find(pattern):
-            near = text.low[max(0, match.start() - 60) : match.start()]
-            if text.negated(match.start()) or _GIVEN.search(near) or _STATED.match(text.low, match.end()):
-                continue
-            yield kind, match.group()
+    for match in text.find(_OUTSIDE):
+        near = text.low[max(0, match.start() - 60) : match.start()]
+        if not (text.negated(match.start()) or _GIVEN.search(near) or _STATED.match(text.low, match.end())):
+            yield _KINDS[(match.lastindex or 1) - 1], match.group()
 
 
 SPECIFIC = Rule(
