@@ -1,7 +1,8 @@
 """python -m benchmarks [--device cpu|cuda] [--threads N] [--quick]
 
 Prints one JSON line per row on standard output and a table on standard error. `ours` and `peer` are in `unit` and of
-the same run; `ratio` is how many times better ours is.
+the same run; `ratio` is how many times better ours is. Generation through an endpoint is measured by
+`python -m benchmarks.generation`.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ def main() -> None:
     if options.device == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = ""  # before torch looks
 
-    from benchmarks import generation, training
+    from benchmarks import sampling, training
 
     print(f"{'':<44}{'ours':>10}{'peer':>10}{'ratio':>8}", file=sys.stderr)
-    for suite in (generation, training):
+    for suite in (sampling, training):
         for row in suite.rows(options.device, options.threads, quick=options.quick):
             print(json.dumps(row), flush=True)
             peer, ratio = (f"{row[key]:.2f}" if row[key] is not None else "-" for key in ("peer", "ratio"))

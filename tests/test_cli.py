@@ -48,7 +48,7 @@ def test_help_is_quick_and_light() -> None:
     modules, seconds = rest.rsplit(" ", 1)
     assert (code, modules) == ("0", "[]")
     assert float(seconds) < 0.4
-    for verb in ("constitution", "critique", "init", "demo", "run", "report"):
+    for verb in ("check", "constitution", "critique", "init", "demo", "merge", "run", "report", "status"):
         assert re.search(rf"^  {verb} ", done.stdout, re.MULTILINE)
 
 

@@ -19,8 +19,9 @@ ORDER = [
     {"evaluate"},
     {"report"},
     {"inputs", "amend"},
+    {"plan", "shards"},
     {"pipeline"},
-    {"controls", "summary", "init"},
+    {"controls", "summary", "status", "check", "ray_adapter", "init"},
     {"cli"},
     {"__main__"},
 ]

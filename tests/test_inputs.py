@@ -56,5 +56,5 @@ def test_a_hub_id_that_cannot_be_read_is_one_clear_error(project: Path) -> None:
 
 
 def test_a_scripted_model_cannot_be_trained(project: Path) -> None:
-    with pytest.raises(InputError, match="a scripted model cannot be trained"):
+    with pytest.raises(InputError, match="a model of the engine scripted cannot be trained"):
         base(with_base(project))

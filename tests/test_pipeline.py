@@ -12,6 +12,7 @@ import tiny_project
 from charter import cli, controls, pipeline
 from charter.core.config import load_recipe
 from charter.core.recipe import Recipe
+from rows import write_rows
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +29,17 @@ def recipe(finished: Path) -> Recipe:
 def manifest(run: Path) -> dict[str, dict[str, object]]:
     stages: dict[str, dict[str, object]] = json.loads((run / "manifest.json").read_text())["stages"]
     return stages
+
+
+def test_reinforcement_learning_may_have_prompts_of_its_own(finished: Path, tmp_path: Path) -> None:
+    write_rows(finished / "rl.jsonl", [{"prompt": f"open the {what}"} for what in ("lock", "key", "cake")])
+    recipe = load_recipe(finished / "recipe.yaml", ['prompts.rl_red_team={"path": "rl.jsonl", "limit": 2}'])
+    pipeline.run(recipe, tmp_path / "run", reuse=finished / "run", until="rl", show="silent")
+    stages = manifest(tmp_path / "run")
+    assert {name for name, stage in stages.items() if "reused_from" not in stage} == {"limit_rl_red_team", "rl"}
+    counts = stages["rl"]["counts"]
+    assert isinstance(counts, dict)
+    assert counts["prompts"] == 2 + 3, "the helpful ones are those of the supervised stage"
 
 
 def test_everything_is_there(finished: Path) -> None:

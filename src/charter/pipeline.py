@@ -6,12 +6,14 @@ import contextlib
 from pathlib import Path
 from typing import NamedTuple
 
-from charter import amend
+from charter import amend, plan, shards
 from charter import constitution as constitutions
 from charter.core.errors import InputError
-from charter.core.progress import Show
+from charter.core.manifest import Manifest
+from charter.core.progress import Show, say
 from charter.core.recipe import Recipe
-from charter.core.run import Artifact, Reached, RunFolder
+from charter.core.rehearsal import Rehearsal
+from charter.core.run import Artifact, Reached, RunFolder, Shard
 from charter.inputs import base, check, comparisons_of, note, prompts_of, tuned
 
 STAGES = (
@@ -29,16 +31,25 @@ def run(
     reuse: Path | None = None,
     continue_from_parent: bool = False,
     supervised_only: bool = False,
+    only: str | None = None,
+    retry_failed: bool = False,
+    shard: Shard | None = None,
     show: Show = "auto",
 ) -> Path:
     """Run the recipe in the folder `out`, or go on where it stopped; returns the folder. `until` is the last stage to
     run; what the run `reuse` has made and would be the same is taken from there, whole stages and single records;
     `continue_from_parent`: models that have to be trained again go on from that run's and not afresh;
-    `supervised_only` leaves out feedback and reinforcement learning, and evaluates. Raises InputError for what is wrong
-    with what was given, before anything is run, and WorkError for what fails at work."""
-    _check_stage(until)
+    `supervised_only` leaves out feedback and reinforcement learning, and evaluates; `only` is the one stage to run;
+    `retry_failed`: stages of which calls have failed ask those again; `shard`: answer, revise and label a part of the
+    prompts in a folder of its own, with all else from the run in `out`. Raises InputError for what is wrong with what
+    was given, before anything is run, WorkError for what fails at work, and BudgetError where the recipe's budget is
+    used up."""
+    _check_stage(until, "--until")
+    _check_stage(only, "--only")
     law = constitutions.load(recipe.constitution)
     reports = check(recipe)
+    if shard is not None:
+        reuse, out = shards.whole(out, reuse), shards.folder_of(out, shard)
     folder = RunFolder(
         out,
         recipe,
@@ -47,24 +58,64 @@ def run(
         continuing=continue_from_parent,
         show=show,
         until=until,
+        only=only,
+        retry_failed=retry_failed,
+        shard=shard,
     )
-    with folder as run, contextlib.suppress(Reached):
+    with folder as run:
         run.write("constitution.yaml", f"# hash: {law.hash}\n{constitutions.dumps(law)}")
         note(run, reports)
         if reuse is not None:
             amend.note(run, reuse, law)
-        # What is drawn for revisions and what is drawn for comparisons change separately.
-        file = run.path / "constitution.yaml"
-        constitution = Law(Artifact(file, law.part_hash("revision")), Artifact(file, law.part_hash("comparison")))
-        red_team = prompts_of(run, "red_team", recipe.prompts.red_team)
-        helpful = prompts_of(run, "helpful", recipe.prompts.helpful) if recipe.prompts.helpful else None
-
-        sl = supervised(run, constitution, red_team, helpful)
-        pm = None if supervised_only else feedback(run, constitution, red_team, sl)
-        rl = None if pm is None else reinforcement(run, sl, pm, red_team, helpful)
-        evaluation(run, constitution, sl=sl, pm=pm, rl=rl)
-        report(run)
+        if shard is None and "plan" not in run.manifest.data:
+            plan.note(run.manifest, plan.estimate(recipe, law, None if reuse is None else Manifest.read(reuse)))
+        try:
+            method(run, law, supervised_only=supervised_only)
+            report(run)
+        except Reached as reached:
+            if shard is not None and reached.stage is not None:
+                say(shards.next_steps(out, reached.stage, shard), show)
+        if line := plan.reconcile(run.manifest):
+            say(line, show)
     return run.path
+
+
+def planned(
+    recipe: Recipe,
+    out: Path,
+    *,
+    until: str | None = None,
+    only: str | None = None,
+    reuse: Path | None = None,
+    throughput: float | None = None,
+) -> list[plan.Estimate]:
+    """What `run` would ask of the models, stage by stage; nothing is run, nothing written."""
+    _check_stage(until, "--until")
+    _check_stage(only, "--only")
+    law = constitutions.load(recipe.constitution)
+    check(recipe)
+    rehearsal = Rehearsal(out, recipe, constitution_hash=law.hash, reuse=reuse, until=until, only=only)
+    with rehearsal as run, contextlib.suppress(Reached):
+        method(run, law)
+    earlier = Manifest.read(reuse or out)
+    return plan.with_states(plan.estimate(recipe, law, earlier, throughput), run.states)
+
+
+def method(run: RunFolder, constitution: constitutions.Constitution, *, supervised_only: bool = False) -> None:
+    """All that comes before the report."""
+    recipe = run.recipe
+    # What is drawn for revisions and what is drawn for comparisons change separately.
+    file = run.path / "constitution.yaml"
+    law = Law(Artifact(file, constitution.part_hash("revision")), Artifact(file, constitution.part_hash("comparison")))
+    red_team = shards.part_of(run, "red_team", prompts_of(run, "red_team", recipe.prompts.red_team))
+    helpful = None
+    if recipe.prompts.helpful:
+        helpful = shards.part_of(run, "helpful", prompts_of(run, "helpful", recipe.prompts.helpful))
+
+    sl = supervised(run, law, red_team, helpful)
+    pm = None if supervised_only else feedback(run, law, red_team, sl)
+    rl = None if pm is None else reinforcement(run, sl, pm, red_team, helpful)
+    evaluation(run, law, sl=sl, pm=pm, rl=rl)
 
 
 class Law(NamedTuple):
@@ -115,7 +166,7 @@ def supervised(run: RunFolder, constitution: Law, red_team: Artifact, helpful: A
         "sl",
         sl.train,
         out="models/sl",
-        config=(recipe.sl, base(recipe), threads),
+        config=(recipe.sl, base(recipe, fetch=not run.rehearsed), threads),
         inputs=(revisions, answers),
         continues=True,
     )
@@ -141,7 +192,7 @@ def feedback(run: RunFolder, constitution: Law, red_team: Artifact, sl: Artifact
     from charter.train import preference_model
 
     # A preference model learns AI harmlessness and given helpfulness comparisons together.
-    start = sl if recipe.pm.start_from == "sl" else base(recipe)
+    start = sl if recipe.pm.start_from == "sl" else base(recipe, fetch=not run.rehearsed)
     helpful = comparisons_of(run, recipe.comparisons.helpful) if recipe.comparisons.helpful else None
     return run.stage(
         "pm",
@@ -156,6 +207,9 @@ def feedback(run: RunFolder, constitution: Law, red_team: Artifact, sl: Artifact
 
 def reinforcement(run: RunFolder, sl: Artifact, pm: Artifact, red_team: Artifact, helpful: Artifact | None) -> Artifact:
     """Reinforcement learning against the preference model (section 4.2): RL-CAI."""
+    prompts = run.recipe.prompts
+    red_team = prompts_of(run, "rl_red_team", prompts.rl_red_team) if prompts.rl_red_team else red_team
+    helpful = prompts_of(run, "rl_helpful", prompts.rl_helpful) if prompts.rl_helpful else helpful
     from charter.train.rl import ppo
 
     return run.stage(
@@ -236,7 +290,7 @@ def report(run: RunFolder) -> None:
     build(run.path)
 
 
-def _check_stage(name: str | None) -> None:
+def _check_stage(name: str | None, option: str) -> None:
     """Raises InputError for a stage that does not exist."""
     if name is not None and name not in STAGES:
-        raise InputError(f"there is no stage '{name}'", where="--until", cure=f"one of: {', '.join(STAGES)}")
+        raise InputError(f"there is no stage '{name}'", where=option, cure=f"one of: {', '.join(STAGES)}")

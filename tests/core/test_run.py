@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from charter.core import run as run_module
 from charter.core.config import load_recipe
+from charter.core.describe import described
 from charter.core.errors import InputError, WorkError
 from charter.core.files import atomic
 from charter.core.progress import SECONDS_BETWEEN_LINES, Lines, progress, summary
@@ -82,9 +82,8 @@ def test_what_is_done_is_not_done_again(tmp_path: Path, recipe: Recipe) -> None:
             before = snapshot(tmp_path / "run")
             two_stages(run, recipe)
     after = snapshot(tmp_path / "run")
-    assert {k: v for k, v in before.items() if k != "charter.log"} == {
-        k: v for k, v in after.items() if k != "charter.log"
-    }
+    written = {"charter.log", "status.json"}
+    assert {k: v for k, v in before.items() if k not in written} == {k: v for k, v in after.items() if k not in written}
     (tmp_path / "run/first.txt").unlink()  # an output that has gone is made again, and nothing else
     with opened(tmp_path / "run", recipe) as run:
         two_stages(run, recipe)
@@ -156,7 +155,7 @@ def test_a_moved_or_rebatched_model_is_the_same_model(tmp_path: Path, recipe: Re
         (tmp_path / name).mkdir()
         (tmp_path / name / "config.json").write_text("{}")
         config = ModelConfig(model_name_or_path=str(tmp_path / name), batch_size=batch)
-        keys.append(run_module._described((config, {"a": [config]})))
+        keys.append(described((config, {"a": [config]})))
     assert keys[0] == keys[1]
 
 
@@ -270,7 +269,7 @@ def test_a_full_disk(tmp_path: Path, recipe: Recipe) -> None:
     assert "run the same command again" in str(caught.value)
     after = snapshot(tmp_path / "run")
     changed = {name for name in after if after[name] != before.get(name)}
-    assert changed == {"manifest.json", "charter.log"}
+    assert changed == {"manifest.json", "charter.log", "status.json"}
     assert json.loads((tmp_path / "run/manifest.json").read_text())["stages"]["third"]["state"] == "failed"
 
 
@@ -392,12 +391,12 @@ def test_progress_off_a_terminal_is_a_line_now_and_then(
     clock = iter([0.0, 1.0, SECONDS_BETWEEN_LINES + 1, SECONDS_BETWEEN_LINES + 2])
     monkeypatch.setattr("charter.core.progress.time.monotonic", lambda: next(clock))
     with progress(2000, "answers") as bar:
-        assert isinstance(bar, Lines)
+        assert isinstance(bar.shown, Lines)  # type: ignore[attr-defined]
         for _ in range(3):
             bar.advance(500)
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert captured.err == "  answers  1,000/2,000  11 s\n"
+    assert captured.err == "  answers  1,000/2,000  90.9/s  ETA 11 s\n"
 
 
 def test_the_line_of_a_finished_stage() -> None:

@@ -260,7 +260,7 @@ def test_pairs_that_ask_for_help_are_not_labelled(
 def test_weights_come_from_the_folder(tmp_path: Path, prompts: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[ModelConfig] = []
 
-    def open_engine(config: ModelConfig, threads: int | None) -> ScriptedEngine:
+    def open_engine(config: ModelConfig, *_: object) -> ScriptedEngine:
         opened.append(config)
         return ScriptedEngine("helps")
 

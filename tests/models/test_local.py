@@ -95,6 +95,17 @@ def test_settings_and_kinds_of_calls_may_be_mixed(folder: Path) -> None:
     assert len(choice.logprobs) == 2
 
 
+def test_a_text_ends_before_the_first_stop_string(folder: Path) -> None:
+    answers = gather(*(engine(folder).generate(ask(TEXTS[0], seed)) for seed in range(9)))
+    seed, whole = max(enumerate(answers), key=lambda pair: len(pair[1].text.split()))
+    late, early = whole.text.split()[2:0:-1]
+    request = GenerateRequest((user(TEXTS[0]),), seed, 12, 1.0, stop=("never", late, early))
+    cut = gather(engine(folder).generate(request))[0]
+    assert cut.text == whole.text[: min(whole.text.find(late), whole.text.find(early))].strip()
+    assert len(cut.text) < len(whole.text)
+    assert not cut.truncated
+
+
 def test_usage_is_counted(folder: Path) -> None:
     one, tokenizer = engine(folder), load_tokenizer(folder)
     completions = gather(*(one.generate(ask(text)) for text in TEXTS))

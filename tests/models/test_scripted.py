@@ -13,7 +13,7 @@ from charter.core.records import assistant, user
 from charter.models import open_engine
 from charter.models.engine import ChooseRequest, GenerateRequest
 from charter.models.scripted import ScriptedEngine
-from charter.models.usage import for_each, total_usage
+from charter.models.usage import total_usage
 
 QUESTION = ChooseRequest((user("which one"),), ("(A)", "(B)"))
 
@@ -60,25 +60,6 @@ def test_torch_is_not_imported_before_it_is_needed() -> None:
         "sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_results_keep_the_order_and_work_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("charter.models.usage.IN_FLIGHT", 3)
-    running, most, done = 0, 0, []
-
-    async def work(n: int) -> int:
-        nonlocal running, most
-        running += 1
-        most = max(most, running)
-        for _ in range(10 - n):
-            await asyncio.sleep(0)
-        running -= 1
-        return n * n
-
-    results = asyncio.run(for_each(work, range(10), lambda: done.append(1)))
-    assert results == [n * n for n in range(10)]
-    assert (most, len(done)) == (3, 10)
-    assert asyncio.run(for_each(work, [], lambda: None)) == []
 
 
 def test_usage_is_summed_once_for_each_engine() -> None:

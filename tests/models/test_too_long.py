@@ -15,7 +15,7 @@ from charter.core.records import Chain, Comparison, Prompt, user
 from charter.core.stage import Artifact, Stage
 from charter.core.tables import read_records, write_jsonl
 from charter.models.local import TransformersEngine
-from charter.models.usage import all_that_fit
+from charter.models.runner import all_that_can
 from charter.prefer.labeller import judge
 from charter.prefer.pairing import pairs
 from charter.revise.stage import respond, revise
@@ -33,13 +33,17 @@ async def up_to_three(n: int) -> int:
 
 def test_what_fits_is_kept_in_order_and_the_rest_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
-    assert all_that_fit(Stage.detached(tmp_path / "x"), up_to_three, [3, 9, 1], "numbers") == [9, 1]
+
+    def kept(numbers: list[int]) -> list[int]:
+        return list(all_that_can(Stage.detached(tmp_path / "x"), up_to_three, numbers, "numbers", unit="squares"))
+
+    assert kept([3, 9, 1]) == [9, 1]
     assert caplog.messages == ["numbers: 1 of 3 left out as too long (one: 9 is too long)"]
     caplog.clear()
-    assert all_that_fit(Stage.detached(tmp_path / "x"), up_to_three, [], "numbers") == []
+    assert kept([]) == []
     assert not caplog.messages
     with pytest.raises(InputError, match="9 is too long"):
-        all_that_fit(Stage.detached(tmp_path / "x"), up_to_three, [9, 9], "numbers")
+        kept([9, 9])
 
 
 @pytest.fixture

@@ -263,8 +263,8 @@ def test_an_earlier_label_s_verdicts_are_taken_over_where_their_principle_is_the
     engine = prefers("good", 0.7)
     after = asyncio.run(judge(engine, law, config, PAIR, 3, before))
     assert engine.usage.calls == 2, "the reworded principle, in both orders"
-    assert taken_over([after], {PAIR.id: before}) == 6
+    assert taken_over(after, before) == 6
     said = {(v.principle_id == "q0", round(v.p_a or 0, 6)) for v in after.verdicts}
     assert said == {(True, 0.7), (False, 0.9)}
     other = Comparison(PAIR.id, PAIR.prompt, "good answer", "another bad answer")
-    assert taken_over([asyncio.run(judge(prefers("good"), law, config, other, 3, before))], {PAIR.id: before}) == 0
+    assert taken_over(asyncio.run(judge(prefers("good"), law, config, other, 3, before)), before) == 0

@@ -84,7 +84,7 @@ def test_pairs_that_cannot_differ(monkeypatch: pytest.MonkeyPatch, prompts: Arti
 def test_the_model_is_the_one_in_the_folder(monkeypatch: pytest.MonkeyPatch, prompts: Artifact, tmp_path: Path) -> None:
     opened: list[ModelConfig] = []
     engine = ScriptedEngine(lambda request: str(request.seed))
-    monkeypatch.setattr("charter.prefer.pairing.open_engine", lambda config, _: opened.append(config) or engine)
+    monkeypatch.setattr("charter.prefer.pairing.open_engine", lambda config, *_: opened.append(config) or engine)
     config = ModelConfig(model_name_or_path="assistant", revision="v2", dtype="bfloat16", batch_size=8)
     stage = Stage.detached(tmp_path / "x.parquet")
     pairs(stage, PairConfig(), config, None, Artifact(Path("models/sl"), "f"), prompts)

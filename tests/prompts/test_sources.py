@@ -296,7 +296,7 @@ def test_records_of_a_run_are_read_as_they_are(tmp_path: Path) -> None:
     pairs = load_comparisons(write(tmp_path, {"prompt": "q", "chosen": "a", "rejected": "b"}), "simulated")
     write_records(tmp_path / "pairs.parquet", pairs)
     assert load_comparisons(tmp_path / "pairs.parquet") == pairs
-    with pytest.raises(InputError, match="not a table of Prompt records"):
+    with pytest.raises(InputError, match="the row has no prompt"):
         load_prompts(tmp_path / "pairs.parquet")
 
 

@@ -109,7 +109,7 @@ def test_an_earlier_chain_s_rounds_are_taken_over_up_to_the_first_that_is_stale(
     assert len(revisions) == 4, "two rounds of critique and revision"
     assert after.rounds[0] == before.rounds[0]
     assert [r.revision for r in after.rounds[1:]] == ["new 2", "new 4"]
-    assert taken_over([after], {("p1", 2): before}) == 1
+    assert taken_over(after, before) == 1
     elsewhere = replace(START, response="another answer")
     engine, revisions = numbered("new")
     asyncio.run(revise_chain(engine, engine, law, config, elsewhere, 5, before))

@@ -61,6 +61,23 @@ def test_too_few_helpful_answers_are_all_taken_and_empty_ones_left_out(tmp_path:
         sl.mix(stage, CONFIG, [], helpful)
 
 
+def test_faulty_revisions_are_left_out_and_counted(tmp_path: Path) -> None:
+    chains = [
+        chain("how do i steal", "take it", "take it", "Revision: do not", "do not", "no " * 20),
+        chain("how do i open", "bad", "I can't help with that request.", ""),
+    ]
+    stage = Stage.detached(tmp_path / "sl")
+    kept = sl.revision_examples(CONFIG, sl.passing(stage, CONFIG, chains))
+    assert [example.answer for example in kept] == ["take it", "do not"]
+    faults = {"leak": 1, "looping": 1, "generator_refusal": 1, "empty": 1, "identical": 1}
+    assert stage.counts == {"revisions": 0, "filtered": 4, **{f"fault_{name}": count for name, count in faults.items()}}
+    all_of_them = CONFIG.model_copy(update={"filters": ()})
+    assert sl.passing(Stage.detached(tmp_path / "all"), all_of_them, chains) == chains
+    last = CONFIG.model_copy(update={"train_on": "last_round"})
+    assert sl.revision_examples(last, sl.passing(Stage.detached(tmp_path / "last"), last, chains)) == []
+    assert [len(done.rounds) for done in chains] == [4, 2]
+
+
 def test_prompts_get_no_loss_and_long_rows_are_left_out(base: Path, tmp_path: Path) -> None:
     tokenizer = load_tokenizer(base)
     examples = sl.revision_examples(CONFIG, [REVISIONS[0]])

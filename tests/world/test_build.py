@@ -233,9 +233,11 @@ def test_no_stage_of_training_notices_other_evaluation_prompts(folder: Path, tmp
     """Exchange the held-out prompts and pairs for others: all fingerprints of training stay as they were."""
     recipe = load_recipe(folder / "recipe.yaml")
     first = pipeline_keys(recipe, tmp_path / "first")
+    pairs = tmp_path / "pairs.jsonl"
+    pairs.write_text("".join((folder / "label_pairs.jsonl").read_text().splitlines(keepends=True)[1:]))
     changed = load_recipe(
         folder / "recipe.yaml",
-        [f"prompts.evaluation.path={folder / 'validation.jsonl'}", f"evaluate.pairs={folder / 'validation.jsonl'}"],
+        [f"prompts.evaluation.path={folder / 'validation.jsonl'}", f"evaluate.pairs={pairs}"],
     )
     second = pipeline_keys(changed, tmp_path / "second")
     same = {name for name in first if first[name] == second[name]}

@@ -18,7 +18,7 @@ from typing import Any
 import click
 
 from charter import __version__
-from charter.cli import constitution, try_out
+from charter.cli import constitution, prompts, scale, try_out
 from charter.core.errors import CharterError, MissingExtra, WorkError
 
 INTERRUPTED = 130
@@ -85,7 +85,12 @@ def demo(out: Path | None, seed: int, quick: bool, controls: bool, as_json: bool
 @click.option("--until", metavar="STAGE", help="Stop after this stage.")
 @click.option("--from", "reuse", type=click.Path(path_type=Path), help="A run to reuse what has not changed from.")
 @click.option("--continue", "continue_", is_flag=True, help="With --from: train on from its models.")
-@click.option("--json", "as_json", is_flag=True, help="Print metrics.json alone on standard output.")
+@click.option("--only", metavar="STAGE", help="Run this stage alone; those before it must be done.")
+@click.option("--retry-failed", is_flag=True, help="Ask again what failed in stages that are done.")
+@click.option("--shard", metavar="i/N", help="Run for part i of N of the prompts, in OUT-shard-i-of-N.")
+@click.option("--plan", "plan_", is_flag=True, help="Print calls, tokens, cost and time; run nothing.")
+@click.option("--throughput", type=click.FloatRange(min=0, min_open=True), help="--plan: tokens written in a second.")
+@click.option("--json", "as_json", is_flag=True, help="Print metrics.json (or the plan) alone on standard output.")
 def run(
     recipe: Path,
     overrides: tuple[str, ...],
@@ -93,17 +98,36 @@ def run(
     until: str | None,
     reuse: Path | None,
     continue_: bool,
+    only: str | None,
+    retry_failed: bool,
+    shard: str | None,
+    plan_: bool,
+    throughput: float | None,
     as_json: bool,
 ) -> None:
     """Run RECIPE, with any of its values overridden (revise.rounds=2). The same command goes on where a run stopped."""
     if continue_ and reuse is None:
         raise click.UsageError("--continue needs --from RUN: there is no run to go on from")
-    from charter import pipeline
+    from charter import pipeline, shards
     from charter.core.config import load_recipe
 
     loaded = load_recipe(recipe, overrides)
     out = out or Path("runs") / loaded.name
-    _result(pipeline.run(loaded, out, until=until, reuse=reuse, continue_from_parent=continue_), as_json)
+    if plan_:
+        stages = pipeline.planned(loaded, out, until=until, only=only, reuse=reuse, throughput=throughput)
+        scale.show_plan(stages, loaded, as_json)
+        return
+    run_folder = pipeline.run(
+        loaded,
+        out,
+        until=until,
+        reuse=reuse,
+        continue_from_parent=continue_,
+        only=only,
+        retry_failed=retry_failed,
+        shard=shards.parse(shard) if shard else None,
+    )
+    _result(run_folder, as_json)
 
 
 @charter.command()
@@ -115,6 +139,10 @@ def report(run_folder: Path) -> None:
     click.echo(build(run_folder))
 
 
+charter.add_command(scale.check)
+charter.add_command(scale.status)
+charter.add_command(scale.merge)
+charter.add_command(prompts.prompts)
 charter.add_command(constitution.group)
 charter.add_command(try_out.critique)
 

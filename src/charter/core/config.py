@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from charter.core.dumping import dump_yaml
 from charter.core.errors import InputError, Place
 from charter.core.recipe import ComparisonFile, Comparisons, ModelConfig, Models, PromptFile, Prompts, Recipe
-from charter.core.settings import LIBRARY
+from charter.core.settings import HUB, LIBRARY
 from charter.core.validation import did_you_mean, dotted, parse, validated
 from charter.core.yaml import Keys, parse_yaml, read_yaml
 
@@ -110,8 +110,8 @@ def _with_paths(recipe: Recipe, folder: Path, where: Where) -> Recipe:
 
 
 def _rows(rows: P | None, keys: Keys, folder: Path, where: Where) -> P | None:
-    if rows is None:
-        return None
+    if rows is None or str(rows.path).startswith(HUB):
+        return rows
     return rows.model_copy(update={"path": _file(rows.path, (*keys, "path"), folder, where)})
 
 

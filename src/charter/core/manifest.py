@@ -1,6 +1,7 @@
 """manifest.json: the machine-written record of what ran.
 
     {"charter": version, "name", "seed", "recipe_fingerprint", "constitution_hash", "parent": path or null,
+     "shard"?: "i/N", "plan"?, "reconciled"? (plan.py),
      "stages": {name: {"state": "running" | "done" | "failed", "fingerprint", "settings", "output", "started",
                        "seconds", "counts": {...}, "versions": {...}, "error"?, "reused_from"?}},
      "inputs": {"prompts.red_team": {"rows", "taken", "duplicates", "odd", "set_aside"}, ...},
@@ -42,6 +43,7 @@ class Manifest:
         recipe_fingerprint: str,
         constitution_hash: str | None = None,
         parent: Path | None = None,
+        shard: str | None = None,
     ) -> Manifest:
         """A run that has not done anything."""
         data = {
@@ -54,7 +56,7 @@ class Manifest:
             "stages": {},
             "totals": {},
         }
-        return cls(folder, data)
+        return cls(folder, data if shard is None else {**data, "shard": shard})
 
     @classmethod
     def read(cls, folder: Path) -> Manifest | None:
@@ -110,7 +112,7 @@ class Manifest:
         totals: dict[str, float] = {"seconds": round(sum(s["seconds"] for s in self.stages.values()), 3)}
         for stage in self.stages.values():
             for name, number in stage["counts"].items():
-                if name.endswith(("tokens", "calls")) and "reused_from" not in stage:
+                if name.endswith(("tokens", "calls", "cost")) and "reused_from" not in stage:
                     totals[name] = totals.get(name, 0) + number
         return totals
 

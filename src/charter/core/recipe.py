@@ -7,7 +7,7 @@ relative to the recipe's own folder.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -18,10 +18,17 @@ class PromptFile(Config):
     """A file of prompts."""
 
     path: Path
-    """JSONL with a `prompt` per row (a string, or a list of {role, content}; optional `id`, `kind`, `cluster`), or
-    Human/Assistant transcripts (`.jsonl`, `.jsonl.gz`) with `chosen` or `transcript`."""
+    """Rows with a `prompt` each (a string, or a list of {role, content}; optional `id`, `kind`, `cluster`), or
+    Human/Assistant transcripts with `chosen` or `transcript`: JSONL, CSV (also compressed), Parquet, or a data set of
+    the Hugging Face hub, `hub:OWNER/NAME`, `hub:OWNER/NAME:SPLIT`, `hub:OWNER/NAME/FOLDER:SPLIT`."""
     limit: Positive | None = None
     """Take the first so many."""
+    column: str | None = None
+    """The column that has the prompt, where it is not called `prompt`."""
+    max_chars: Positive | None = None
+    """Set aside (and count) prompts with more characters, all turns together; left out: all are kept, and whole."""
+    revision: str | None = None
+    """The revision of a data set of the hub; left out: the newest when it is first read."""
 
 
 class Prompts(Config):
@@ -31,6 +38,11 @@ class Prompts(Config):
     """Prompts that ask for harm: revised, compared, and trained on."""
     helpful: PromptFile | None = None
     """Prompts that ask for help: answered by the assistant for the supervised stage, and used in RL."""
+    rl_red_team: PromptFile | None = None
+    """Red-team prompts for reinforcement learning; left out: those above. (The paper has its model write more for it:
+    `charter prompts`.)"""
+    rl_helpful: PromptFile | None = None
+    """Helpful prompts for reinforcement learning; left out: those above."""
     evaluation: PromptFile | None = None
     """Prompts kept for evaluation alone."""
 
@@ -39,7 +51,8 @@ class ComparisonFile(Config):
     """A file of labelled comparisons."""
 
     path: Path
-    """JSONL with `prompt`, `chosen`, `rejected`, or Human/Assistant transcripts with `chosen`, `rejected`."""
+    """Rows with `prompt`, `chosen`, `rejected`, or Human/Assistant transcripts with `chosen`, `rejected`, in any format
+    that prompts may have."""
     labels: Literal["human", "ai", "simulated"] = "human"
     """Who judged."""
     limit: Positive | None = None
@@ -56,8 +69,9 @@ class Comparisons(Config):
 class ModelConfig(Config):
     """One model."""
 
-    engine: Literal["transformers", "scripted"] = "transformers"
-    """`transformers`: a local folder or hub id, in this process. `scripted`: fixed answers, for tests and controls."""
+    engine: Literal["transformers", "openai", "scripted"] = "transformers"
+    """`transformers`: a local folder or hub id, in this process. `openai`: any endpoint that speaks OpenAI's protocol
+    (vLLM, SGLang, llama.cpp, Ollama, hosted ones). `scripted`: fixed answers, for tests and controls."""
     model_name_or_path: str | None = None
     """A folder (relative to the recipe) or a hub id."""
     revision: str | None = None
@@ -72,6 +86,39 @@ class ModelConfig(Config):
     """What a million tokens read cost, in any currency."""
     price_completion: Weight = 0.0
     """What a million tokens written cost."""
+    model: str | None = None
+    """openai: the model's name, as the endpoint lists it."""
+    base_url: str | tuple[str, ...] = ()
+    """openai: the endpoint, such as `http://localhost:8000/v1`, or a list of endpoints that serve the same model. A
+    conversation's calls go to the same one, for its prefix cache."""
+    api_key_env: str = "OPENAI_API_KEY"
+    """openai: the environment variable that holds the key, where the endpoint wants one. The key is never stored."""
+    format: Literal["chat", "completions", "transcript"] = "chat"
+    """openai: `chat` sends turns to /chat/completions. The others are for base models and send text to /completions:
+    `transcript` as a dialogue of Human and Assistant, `completions` the turns' bare texts with blank lines between."""
+    system_prompt: str | None = None
+    """openai: put before every conversation; into the first turn of the user where the model knows no system role."""
+    thinking: bool | None = None
+    """openai: switch a reasoning model's thinking on or off (`chat_template_kwargs: {enable_thinking: ...}`); left out:
+    as the endpoint has it. What is thought never becomes part of an answer."""
+    thinking_tokens: Count = 0
+    """openai: tokens for thinking, on top of each answer's own limit."""
+    extra_body: dict[str, Any] = Field(default={})
+    """openai: more fields for every request, such as `{top_p: 0.95}` or a server's own switches."""
+    max_concurrency: Positive = 256
+    """openai: the most calls at a time per endpoint; how many of them an endpoint bears is found out."""
+    timeout: Rate = 600.0
+    """openai: seconds for one attempt at a call."""
+    attempts: Positive = 8
+    """openai: attempts at a call whose failures may pass (overload, server errors, lost connections)."""
+    votes: Positive = 10
+    """openai: answers sampled for a choice where the endpoint gives no log-probabilities."""
+    prefill: bool | None = None
+    """openai: begin the assistant's turn with what the options of a choice have in common; left out: where the endpoint
+    is found to continue it."""
+    journal: bool | None = None
+    """Keep every call from the moment that it is answered, so that an interrupted stage goes on where it was; left out:
+    where the model is served by an endpoint. In this process a stage then begins anew, with the very same result."""
     reply: str = ""
     """scripted: the text of every answer."""
     option: Count | None = None
@@ -89,6 +136,35 @@ class Models(Config):
     """Writes the critiques."""
     feedback: ModelConfig | None = None
     """Labels the comparisons."""
+
+
+class GenerateConfig(Config):
+    """Prompts that a model writes in the manner of given ones (as in the paper: ten of them stand before each). A run
+    does not write prompts: this is made once, and its file is named under `prompts`."""
+
+    number: Positive = 1000
+    """Prompts wanted, in equal parts for all topics."""
+    by: Literal["topic", "principle", "conflict"] = "topic"
+    """What the parts are: the topics of the seeds (their `cluster`, or else their `kind`), the principles of the
+    constitution, or pairs of its principles that may pull apart."""
+    pairs: Positive = 50
+    """conflict: how many pairs, drawn at random."""
+    style: Literal["list", "single"] = "single"
+    """`list`: the seeds as the beginning of a numbered list that a base model goes on with; `single`: a chat model is
+    asked for one more."""
+    shots: Positive = 10
+    """Seeds in the context of each call, drawn at random: of the topic first, then of the others."""
+    temperature: Rate = 1.0
+    """Must be above 0 for the prompts to differ."""
+    max_new_tokens: Positive = 256
+    """The longest reply."""
+    max_chars: Positive = 2000
+    """Longer prompts are left out and counted."""
+    near_duplicate: Annotated[float, Field(gt=0, le=1)] = 0.7
+    """Prompts that share this much with a seed or an earlier one are left out: the Jaccard similarity of their runs of
+    five characters, estimated by MinHash."""
+    calls: Positive | None = None
+    """The most calls; left out: three for every prompt wanted."""
 
 
 class RespondConfig(Config):
@@ -138,6 +214,12 @@ class TrainConfig(Config):
     """Rows with more tokens (or more than the model's context) are left out and counted."""
 
 
+RevisionFault = Literal[
+    "empty", "generator_refusal", "wrong_speaker", "leak", "critique", "looping", "truncated", "identical"
+]
+"""What can be wrong with a revision as a text to learn from."""
+
+
 class SLConfig(TrainConfig):
     """Supervised fine-tuning on revisions: SL-CAI (section 3.2)."""
 
@@ -145,6 +227,9 @@ class SLConfig(TrainConfig):
     """Which revisions; the paper takes those of every round."""
     helpful_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.4
     """The share of helpful answers in the data, as far as there are enough."""
+    filters: tuple[RevisionFault, ...] = ("empty", "generator_refusal", "wrong_speaker", "leak", "critique", "looping")
+    """Revisions with one of these faults are left out. All faults are counted, also those that are not listed here
+    (`truncated`, and `identical` to the answer before)."""
 
 
 class PairConfig(Config):
@@ -251,6 +336,28 @@ class EvaluateConfig(Config):
     """Resamples for the intervals."""
 
 
+class Budget(Config):
+    """What a run may spend on its models' calls, in all; it stops where one of these is reached, and goes on where it
+    stopped once that is larger. What is asked of local models counts too, training does not."""
+
+    calls: Count | None = None
+    """Calls."""
+    tokens: Count | None = None
+    """Tokens, read and written."""
+    cost: Weight | None = None
+    """In the currency of the models' prices."""
+
+    @property
+    def limited(self) -> bool:
+        """Is there a limit?"""
+        return (self.calls, self.tokens, self.cost) != (None, None, None)
+
+    def share(self, parts: int) -> Budget:
+        """One of so many equal parts."""
+        whole = {name: value // parts for name in ("calls", "tokens") if (value := getattr(self, name)) is not None}
+        return self.model_copy(update={**whole, "cost": None if self.cost is None else self.cost / parts})
+
+
 class Recipe(Config):
     """The whole run."""
 
@@ -263,6 +370,7 @@ class Recipe(Config):
     prompts: Prompts
     comparisons: Comparisons = Comparisons()
     models: Models
+    generate: GenerateConfig = GenerateConfig()
     respond: RespondConfig = RespondConfig()
     revise: ReviseConfig = ReviseConfig()
     sl: SLConfig = SLConfig()
@@ -271,5 +379,6 @@ class Recipe(Config):
     pm: PMConfig = PMConfig()
     rl: RLConfig = RLConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
+    budget: Budget = Budget()
     threads: Positive | None = None
     """Threads for the local engine and training; left out: the number of cores."""

@@ -99,12 +99,14 @@ class Prompt(Record):
 
 @dataclass(frozen=True, slots=True)
 class Round(Record):
-    """One revision. `critique` is None for a direct revision; the hash is that of the principle as it was worded."""
+    """One revision. `critique` is None for a direct revision; the hash is that of the principle as it was worded;
+    `truncated`: the revision ran into its limit."""
 
     principle_id: str
     principle_hash: str
     critique: str | None
     revision: str
+    truncated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

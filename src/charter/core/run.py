@@ -6,19 +6,22 @@
       metrics.jsonl  charter.log       written while it runs
       <outputs of the stages>
       .lock  .partial/                 one process at a time; outputs in the making
+      journal/                         calls of the stage that is running (core/journal.py), and of stages with failures
+      status.json                      how the running stage stands (core/heartbeat.py)
 
 A stage is named by the fingerprint of its name, its function's VERSION, its configs, the run's seed and its inputs. If
 the manifest has it done under that fingerprint and its output is there, it is not run again. An output is made under
 .partial/ and moved into place when it is whole; what a killed process left there is removed at the next start.
+
+A folder may hold one shard of a run: what its stages made of a part of the prompts, under the fingerprints of the
+whole, so that the shards can be merged into it (shards.py).
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import logging
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -28,30 +31,60 @@ from types import TracebackType
 from typing import Any, Self
 
 from charter.core import files
+from charter.core.account import Account
 from charter.core.config import dump_recipe
+from charter.core.describe import described, identity
 from charter.core.errors import InputError
 from charter.core.fingerprint import fingerprint, fingerprint_path
+from charter.core.folder import is_ours, lines_of, lock, spent_before
+from charter.core.heartbeat import Heartbeat
+from charter.core.journal import Journal
 from charter.core.log import LogFile
 from charter.core.manifest import NAME as MANIFEST
 from charter.core.manifest import Manifest
 from charter.core.progress import Show, say, summary
-from charter.core.recipe import ModelConfig, Recipe
+from charter.core.recipe import Recipe
 from charter.core.stage import Artifact, Metrics, Stage
 
-__all__ = ["Artifact", "Reached", "RunFolder", "Stage"]
+__all__ = ["Artifact", "Reached", "RunFolder", "Shard", "Stage"]
 
 METRICS = "metrics.jsonl"
+SHARDED = ("respond", "respond_helpful", "revise", "pair", "label")
+"""The stages that work prompt by prompt, so that a shard can run them."""
+_EVERYWHERE = "limit_"
+"""What the stages' names begin with that each shard runs on its own: they are quick."""
 
 
 class Reached(Exception):
-    """The stage that the run should stop after is done. Not an error: it unwinds the pipeline from inside."""
+    """The run shall stop here: the last stage that was asked for is done, or a shard cannot do the next one (then
+    `stage` is its name). Not an error: it unwinds the pipeline from inside."""
+
+    def __init__(self, stage: str | None = None) -> None:
+        self.stage = stage
+        super().__init__(stage or "the last stage that was asked for")
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """Part `number` (from 1) of `of` parts of a run's prompts."""
+
+    number: int
+    of: int
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.of}"
 
 
 class RunFolder:
     """A context manager: opens and locks the folder of one recipe's run. Raises InputError, and touches nothing, where
     the folder holds something else or is in use. `reuse` is a finished run whose stages are taken where their
     fingerprints agree, and whose records where only the inputs differ (`Stage.earlier`); `continuing`: trainings that
-    cannot be taken go on from its models. After the stage `until`, `stage` raises Reached."""
+    cannot be taken go on from its models. After the stage `until`, `stage` raises Reached; with `only` no stage but
+    that one is run. `retry_failed`: stages some of whose calls failed are run again, from their journals. `shard`: the
+    folder is that of one shard."""
+
+    rehearsed = False
+    """Does nothing run here?"""
 
     def __init__(
         self,
@@ -62,12 +95,16 @@ class RunFolder:
         reuse: Path | None = None,
         continuing: bool = False,
         until: str | None = None,
+        only: str | None = None,
+        retry_failed: bool = False,
+        shard: Shard | None = None,
         show: Show = "auto",
     ) -> None:
-        self.path, self.recipe, self.show, self.until = out.absolute(), recipe, show, until
+        self.path, self.recipe, self.show, self.until, self.only = out.absolute(), recipe, show, until, only
+        self.shard, self._retry_failed = shard, retry_failed
         self._constitution_hash, self._continuing = constitution_hash, continuing
         self.log = logging.getLogger("charter")
-        self._identity = fingerprint(recipe)
+        self._identity = fingerprint(identity(recipe))
         self._reuse_from = None if reuse is None else reuse.absolute()
         self._cleanup = contextlib.ExitStack()
 
@@ -76,7 +113,7 @@ class RunFolder:
         self._check()
         with self._cleanup, self._disk():
             self.path.mkdir(parents=True, exist_ok=True)
-            self._cleanup.enter_context(_lock(self.path))
+            self._cleanup.enter_context(lock(self.path))
             self.manifest = self._check() or Manifest.new(
                 self.path,
                 name=self.recipe.name,
@@ -84,12 +121,19 @@ class RunFolder:
                 recipe_fingerprint=self._identity,
                 constitution_hash=self._constitution_hash,
                 parent=self._reuse_from,
+                shard=None if self.shard is None else str(self.shard),
             )
             for left_over in [self._partial, *self.path.glob(".*.tmp")]:
                 files.remove(left_over)
             self.manifest.write()
             self.write("recipe.yaml", dump_recipe(self.recipe))
             self._cleanup.enter_context(LogFile(self.path / "charter.log"))
+            budget = self.recipe.budget.share(self.shard.of if self.shard else 1)
+            self.account = Account(budget, spent_before(self.path, self.manifest))
+            self._at: str | None = None
+            self._heartbeat = self._cleanup.enter_context(
+                Heartbeat(self.path, lambda: {"stage": self._at, **self.account.figures()})
+            )
             self._cleanup = self._cleanup.pop_all()
         self.log.info("run %s, seed %d, recipe %s", self.recipe.name, self.recipe.seed, self._identity)
         return self
@@ -101,7 +145,7 @@ class RunFolder:
             self.log.error("the run stopped: %s", str(error) or type(error).__name__, exc_info=error)
             error.add_note(f"its traceback is in {self.path / 'charter.log'}")
         files.remove(self._partial)
-        self._cleanup.close()
+        self._cleanup.__exit__(kind, error, traceback)
 
     def write(self, name: str, text: str) -> None:
         """Write a text file into the run's folder, unless it stands there already."""
@@ -123,26 +167,73 @@ class RunFolder:
         """Run `function(stage, *config, *inputs, **options)` unless its output `out` is there already. `config` and
         `options` may hold artifacts too; they count as inputs. `continues`: a training, which is given the parent's
         model as the option `go_on_from` where the run is to continue it."""
+        made = self._name(name, function, out, config, inputs, options, continues)
+        if self._stands(made):
+            self.log.info("%s: done already (%s)", name, made.key)
+            say(summary(name, self.manifest.stages[name]["counts"], 0.0, "done already"), self.show)
+        elif not self._take_from_parent(made):
+            if self.only not in (None, name):  # whoever needs this one will miss it
+                return Artifact(self.path / out, made.key)
+            if self.shard and name not in SHARDED and not name.startswith(_EVERYWHERE):
+                raise Reached(name)
+            self._must_have(name, inputs)
+            self._run(made, lambda stage: function(stage, *config, *inputs, **options))
+        if name in (self.until, self.only):
+            raise Reached
+        return Artifact(self.path / out, self._result_of(made))
+
+    def adopt(self, name: str, entry: dict[str, Any], made: Path) -> None:
+        """Take over what another folder's stage made: its manifest's `entry`, and the output, which is moved here."""
+        self.manifest.begin(name, entry["fingerprint"], entry["settings"], entry["output"])
+        self._finish(name, made, entry["output"])
+        self.manifest.end(name, "done", entry["seconds"], entry["counts"])
+
+    def _name(
+        self,
+        name: str,
+        function: Callable[..., None],
+        out: str,
+        config: tuple[Any, ...],
+        inputs: tuple[Artifact | None, ...],
+        options: dict[str, Any],
+        continues: bool,
+    ) -> _Made:
+        """What names a stage. `options` gets the model that a training goes on from."""
         version = getattr(sys.modules.get(function.__module__), "VERSION", None)
-        settings = fingerprint(name, version, self.recipe.seed, _described((*config, options)))
-        key = fingerprint(settings, _described(inputs))
+        settings = fingerprint(name, version, self.recipe.seed, described((*config, options)))
+        key = fingerprint(settings, described(inputs))
         if continues and self._continuing and (before := self._parents(name)) and before.fingerprint != key:
             options["go_on_from"] = before
             key = fingerprint(key, before.fingerprint)
-        made = _Made(name, key, settings, out)
-        if self.manifest.done(name, key) and (self.path / out).exists():
-            self.log.info("%s: done already (%s)", name, key)
-            say(summary(name, self.manifest.stages[name]["counts"], 0.0, "done already"), self.show)
-        elif not self._take_from_parent(made):
-            self._run(made, lambda stage: function(stage, *config, *inputs, **options))
-        if name == self.until:
-            raise Reached(name)
-        return Artifact(self.path / out, key)
+        return _Made(name, key, settings, out)
+
+    def _stands(self, made: _Made) -> bool:
+        """Is the stage done, and good enough?"""
+        entry = self.manifest.done(made.name, made.key)
+        if entry is None or not (self.path / made.out).exists():
+            return False
+        return not (self._retry_failed and entry["counts"].get("failed"))
+
+    def _result_of(self, made: _Made) -> str:
+        """What names the result: the stage; where calls failed their results are missing, and it goes by its bytes."""
+        failed = self.manifest.stages[made.name]["counts"].get("failed")
+        return fingerprint(made.key, fingerprint_path(self.path / made.out)) if failed else made.key
+
+    def _must_have(self, name: str, inputs: tuple[Artifact | None, ...]) -> None:
+        """Raises InputError where `only` has left out what the stage needs."""
+        missing = [a.path.name for a in inputs if a is not None and not a.path.exists()]
+        if missing:
+            raise InputError(
+                f"the stage '{name}' needs {', '.join(missing)}, which no stage has made yet",
+                where="--only",
+                cure=f"run with --until {name} instead, or the stages before it first",
+            )
 
     # one stage -------------------------------------------------------------------------------------------------------
 
     def _run(self, made: _Made, work: Callable[[Stage], None]) -> None:
         start, name, out = time.monotonic(), made.name, made.out
+        journal = self.path / "journal" / f"{name}.journal"
         stage = Stage(
             name,
             self._partial / name / Path(out).name,
@@ -151,20 +242,30 @@ class RunFolder:
             show=self.show,
             sink=self._append,
             earlier=self._earlier(made),
+            account=self.account,
         )
-        with self._disk():
+        self._at = name
+        self.account.begin()
+        with self._disk(), contextlib.ExitStack() as opened:
+            stage.open_journal = lambda: opened.enter_context(Journal(journal, self._identity))
             self._drop_metrics(name)
             self.manifest.begin(name, made.key, made.settings, out)
             self.log.info("%s: begun (%s)", name, made.key)
             try:
                 stage.out.parent.mkdir(parents=True, exist_ok=True)
                 work(stage)
+                if cost := self.account.counted().cost:
+                    stage.count(cost=round(cost, 6))
                 self._finish(name, stage.out, out)
             except BaseException as error:
                 self._failed(name, error, time.monotonic() - start, stage)
                 raise
             seconds = time.monotonic() - start
             self.manifest.end(name, "done", seconds, stage.counts)
+            self._heartbeat.beat()
+            if not stage.counts.get("failed"):
+                opened.close()
+                files.remove(journal)  # what it held is in the output, which is whole
         self.log.info("%s: done in %.1f s, %s", name, seconds, json.dumps(stage.counts))
         say(summary(name, stage.counts, seconds), self.show)
 
@@ -191,7 +292,10 @@ class RunFolder:
         return Artifact(self._reuse_from / entry["output"], entry["fingerprint"])
 
     def _earlier(self, made: _Made) -> Path | None:
-        """What the run to reuse made at this stage with the same settings."""
+        """What the run to reuse made at this stage with the same settings, or this run from other inputs."""
+        own = self.manifest.stages.get(made.name, {})
+        if own.get("state") == "done" and own["settings"] == made.settings and (self.path / made.out).is_file():
+            return self.path / made.out
         before = self._parents(made.name)
         if before is None or self._parent is None or self._parent.stages[made.name].get("settings") != made.settings:
             return None
@@ -204,13 +308,15 @@ class RunFolder:
         if self._parent is None or self._reuse_from is None or before is None or before.fingerprint != key:
             return False
         entry = self._parent.stages[name]
+        if self._retry_failed and entry["counts"].get("failed"):
+            return False
         with self._disk():
             self._drop_metrics(name)
             self.manifest.begin(name, key, made.settings, out)
             clone = self._partial / name / Path(out).name
             files.clone(before.path, clone)
             self._finish(name, clone, out)
-            for line in _lines_of(self._reuse_from / METRICS, name):
+            for line in lines_of(self._reuse_from / METRICS, name):
                 self._append(line)
             self.manifest.end(name, "done", 0.0, entry["counts"], reused_from=str(self._reuse_from))
         self.log.info("%s: taken from %s (%s)", name, self._reuse_from, key)
@@ -229,8 +335,12 @@ class RunFolder:
             raise InputError("the output is a file, not a folder", where=self.path, cure="use another --out")
         manifest = Manifest.read(self.path)
         if manifest is None:
-            if self.path.is_dir() and not all(_is_ours(child.name) for child in self.path.iterdir()):
+            if self.path.is_dir() and not all(is_ours(child.name) for child in self.path.iterdir()):
                 raise InputError("the folder is not empty and is not a run", where=self.path, cure="use another --out")
+        elif manifest.data.get("shard") != (None if self.shard is None else str(self.shard)):
+            holds = f"shard {shard} of a run" if (shard := manifest.data.get("shard")) else "a whole run"
+            cure = "`charter merge` makes a run of the shards" if shard else "use another --out"
+            raise InputError(f"the folder holds {holds}", where=self.path, cure=cure)
         elif manifest.data["recipe_fingerprint"] != self._identity:
             raise InputError(
                 f"the folder holds the run of another recipe (named '{manifest.data.get('name')}')",
@@ -255,6 +365,8 @@ class RunFolder:
         manifest = Manifest.read(self._reuse_from)
         if manifest is None:
             raise InputError(f"there is no run here (no {MANIFEST})", where=self._reuse_from, cure="correct --from")
+        if manifest.data.get("shard"):
+            raise InputError("this is one shard of a run", where=self._reuse_from, cure="merge the shards first")
         return manifest
 
     @contextlib.contextmanager
@@ -279,7 +391,7 @@ class RunFolder:
         """Drop the lines that an earlier attempt at this stage has left."""
         path = self.path / METRICS
         if path.is_file():
-            lines = _lines_of(path)
+            lines = lines_of(path)
             kept = [line for line in lines if line.get("stage") != name]
             if len(kept) < len(lines) or not path.read_bytes().endswith(b"\n"):
                 files.write_text(path, "".join(json.dumps(line) + "\n" for line in kept))
@@ -293,61 +405,3 @@ class _Made:
     key: str
     settings: str
     out: str
-
-
-def _is_ours(name: str) -> bool:
-    """Is this what a start leaves that was killed before the manifest was written?"""
-    return name in {".lock", ".partial"} or (name.startswith(".") and name.endswith(".tmp"))
-
-
-def _lines_of(path: Path, stage: str | None = None) -> list[Metrics]:
-    """The lines of metrics.jsonl (of one stage); one that was torn by a kill is left out."""
-    lines: list[Metrics] = []
-    for text in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
-        with contextlib.suppress(json.JSONDecodeError):
-            line = json.loads(text)
-            if stage is None or line.get("stage") == stage:
-                lines.append(line)
-    return lines
-
-
-_BESIDE = {"batch_size", "device", "price_prompt", "price_completion"}
-"""What of a model's settings cannot change what it says."""
-
-
-def _described(thing: Any) -> Any:
-    """What a stage is given, for its fingerprint: files and local models by their contents and not by their names, so
-    that a moved project keeps its work and an edited model does not; nothing that cannot change the result."""
-    if isinstance(thing, Artifact):
-        return thing.fingerprint
-    if isinstance(thing, ModelConfig):
-        fields = {n: getattr(thing, n) for n in type(thing).model_fields if n not in _BESIDE}
-        path = Path(thing.model_name_or_path or "")
-        if thing.model_name_or_path and path.is_dir():
-            fields["model_name_or_path"] = fingerprint_path(path)
-        return fields
-    if isinstance(thing, Path) and thing.is_file():
-        return fingerprint_path(thing)
-    if isinstance(thing, dict):
-        return {key: _described(value) for key, value in thing.items()}
-    if isinstance(thing, list | tuple):
-        return [_described(value) for value in thing]
-    if hasattr(type(thing), "model_fields"):
-        return {name: _described(getattr(thing, name)) for name in type(thing).model_fields}
-    return thing
-
-
-@contextlib.contextmanager
-def _lock(folder: Path) -> Iterator[None]:
-    """One process at a time. The lock goes with the process, however it ends; its file stays."""
-    descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise InputError(
-                "another process is running in this folder", where=folder, cure="wait for it, or use another --out"
-            ) from error
-        yield
-    finally:
-        os.close(descriptor)

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from charter.core.account import Account
+from charter.core.journal import Journal
 from charter.core.progress import Progress, Show, progress, say
 from charter.core.tables import read_records
 
@@ -37,7 +39,7 @@ class Stage:
     """One stage at work. `out` does not exist yet, its folder does; what is written there is moved into the run's
     folder when the function returns. `seed` is the run's seed: derive from it (`core/seeds.py`). `earlier` is what the
     run to reuse made at this stage with the same settings from other inputs: what did not depend on what differs
-    may be taken over."""
+    may be taken over. On the `account` of the run are the calls to models."""
 
     name: str
     out: Path
@@ -48,6 +50,9 @@ class Stage:
     show: Show = "auto"
     sink: Callable[[Metrics], None] = _nowhere
     earlier: Path | None = None
+    account: Account | None = None
+    open_journal: Callable[[], Journal] | None = None
+    _journal: Journal | None = None
 
     @classmethod
     def detached(cls, out: Path, seed: int = 0) -> Stage:
@@ -58,6 +63,12 @@ class Stage:
     def earlier_records(self, cls: type[T]) -> list[T]:
         """The records of `earlier`; none where there is no such output."""
         return [] if self.earlier is None else read_records(self.earlier, cls)
+
+    def journal(self) -> Journal | None:
+        """The stage's journal, opened when it is first asked for; a detached stage has none."""
+        if self._journal is None and self.open_journal is not None:
+            self._journal = self.open_journal()
+        return self._journal
 
     def count(self, **numbers: float) -> None:
         """Add to the manifest's counts. The first one counted is shown when the stage ends."""
@@ -77,4 +88,6 @@ class Stage:
 
     def progress(self, total: int | None, what: str) -> contextlib.AbstractContextManager[Progress]:
         """Show progress: `with stage.progress(len(prompts), "answers") as bar: ... bar.advance()`."""
-        return progress(total, what, self.show)
+        if self.account is None:
+            return progress(total, what, self.show)
+        return progress(total, what, self.show, begun=self.account.working, more=self.account.line)

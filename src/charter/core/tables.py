@@ -65,6 +65,20 @@ def iterate_records(path: Path, cls: type[T]) -> Iterator[T]:
         ) from error
 
 
+def count_records(path: Path) -> int:
+    """How many records a file of them holds. Raises InputError as `iterate_records`."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        rows: int = pq.read_metadata(path).num_rows
+    except FileNotFoundError as error:
+        raise InputError("there is no such file", where=path, cure="run the stage that writes it") from error
+    except pa.ArrowInvalid as error:
+        raise InputError("this is not a Parquet file", where=path, cure="remove it and run its stage again") from error
+    return rows
+
+
 def _groups(records: Iterable[Any]) -> Iterator[list[Any]]:
     iterator = iter(records)
     while group := list(itertools.islice(iterator, ROWS_IN_A_GROUP)):

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,7 +32,8 @@ from charter.evaluate.pairs import load_pairs
 from charter.evaluate.rows import Resampling
 from charter.models import open_engine
 from charter.models.engine import Engine, GenerateRequest
-from charter.models.usage import Metered, all_that_fit, total_usage
+from charter.models.runner import all_that_can
+from charter.models.usage import Metered
 from charter.prefer.labeller import judge
 from charter.prompts import load_prompts
 from charter.revise.chain import revise_chain
@@ -57,8 +58,8 @@ def evaluate_chains(
 ) -> None:
     """Answer the first `limit` prompts with the assistant and revise the answers with critiques (without revisions
     where the recipe wants none). Writes one Chain per prompt."""
-    engine = open_engine(assistant, threads)
-    critics = engine if critic is None or critic == assistant else open_engine(critic, threads)
+    engine = open_engine(assistant, threads, stage)
+    critics = engine if critic is None or critic == assistant else open_engine(critic, threads, stage)
     law = constitutions.load(constitution.path)
     critiqued = revise.model_copy(update={"critique": True})
 
@@ -89,7 +90,7 @@ def evaluate_direct(
     chains: Artifact,
 ) -> None:
     """Revise the first answers of `chains` again, without critiques. Writes one Chain per prompt."""
-    engine = open_engine(assistant, threads)
+    engine = open_engine(assistant, threads, stage)
     law = constitutions.load(constitution.path)
     direct = revise.model_copy(update={"critique": False})
 
@@ -115,7 +116,7 @@ def evaluate_answers(
     Chain, without rounds, per prompt."""
     if folder is not None:
         model = model.model_copy(update={"model_name_or_path": str(folder.path), "revision": None})
-    engine = open_engine(model, threads)
+    engine = open_engine(model, threads, stage)
 
     async def work(prompt: Prompt) -> Chain:
         return await answer(engine, config, prompt, stage.seed)
@@ -130,7 +131,7 @@ def evaluate_labels(
 ) -> None:
     """Ask the feedback model about the pairs in both orders, under one drawn principle. Pairs that ask for help are
     left out: these labels are of harm. Writes one Preference per pair."""
-    engine = open_engine(feedback, threads)
+    engine = open_engine(feedback, threads, stage)
     law = constitutions.load(constitution.path)
     asked = label.model_copy(update={"orders": "both", "principles": 1, "soft": True, "flip": False})
 
@@ -226,12 +227,10 @@ def first_answer(chain: Chain) -> Chain:
 
 def gather(
     stage: Stage, work: Callable[[Item], Awaitable[T]], items: Sequence[Item], what: str, *engines: Metered
-) -> list[T]:
-    """The results of `work` on every item, in their order, with the engines' calls and tokens counted. What does not
-    fit the model's context is left out and counted; figures that compare models are of the prompts both answered."""
-    results = all_that_fit(stage, work, items, what)
-    stage.count(rows=len(results), too_long=len(items) - len(results), **total_usage(*engines))
-    return results
+) -> Iterator[T]:
+    """The results of `work` on every item, in their order. What does not fit the model's context is left out and
+    counted; figures that compare models are of the prompts both answered."""
+    return all_that_can(stage, work, items, what, *engines, unit="rows", total=len(items))
 
 
 def sigmoid(x: float) -> float:

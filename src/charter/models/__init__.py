@@ -1,24 +1,61 @@
-"""Language models behind one small seam (`engine`): a local engine and a scripted one.
+"""Language models behind one small seam (`engine`): local ones, endpoints (`openai`), and scripted ones.
 
 `open_engine` is how every stage gets a model. The libraries are imported when a local model is opened, not before.
 """
 
 from __future__ import annotations
 
+from charter.core.account import Opened
 from charter.core.errors import MissingExtra
+from charter.core.fingerprint import fingerprint
 from charter.core.recipe import ModelConfig
+from charter.core.stage import Stage
+from charter.models.accounted import Accounted
 from charter.models.usage import Metered
 
 __all__ = ["open_engine"]
 
 
-def open_engine(config: ModelConfig, threads: int | None = None) -> Metered:
-    """The engine of a recipe's model; `threads` is for the local engine. Raises InputError where the model cannot be
-    loaded and MissingExtra where the libraries are not installed."""
+def open_engine(config: ModelConfig, threads: int | None = None, stage: Stage | None = None) -> Metered:
+    """The engine of a recipe's model; `threads` is for the local engine. Its calls are on the account of the run that
+    `stage` belongs to; where the recipe wants it, they are kept in the stage's journal. Raises InputError where the
+    model cannot be loaded and MissingExtra where the libraries are not installed."""
+    engine = _open(config, threads)
+    if stage is None or stage.account is None:
+        return _kept(engine, config, stage)
+    kept = _kept(Accounted(engine, stage.account), config, stage)
+    prices = (config.price_prompt, config.price_completion)
+    stage.account.engines.append(Opened(kept.usage, getattr(kept, "replay", None), prices, lambda: _slots(engine)))
+    return kept
+
+
+def _slots(engine: Metered) -> tuple[int, int] | None:
+    """Calls at work and how many there may be, of an engine that knows."""
+    most = getattr(engine, "concurrency", None)
+    return None if most is None else (getattr(engine, "running", 0), most)
+
+
+def _kept(engine: Metered, config: ModelConfig, stage: Stage | None) -> Metered:
+    """The engine with the stage's journal, where one is wanted."""
+    wanted = config.engine == "openai" if config.journal is None else config.journal
+    journal = stage.journal() if stage is not None and wanted else None
+    if journal is None:
+        return engine
+    from charter.core.describe import described
+    from charter.models.journalled import Journalled
+
+    return Journalled(engine, journal, fingerprint(described(config)))
+
+
+def _open(config: ModelConfig, threads: int | None) -> Metered:
     if config.engine == "scripted":
         from charter.models.scripted import ScriptedEngine
 
         return ScriptedEngine.from_config(config)
+    if config.engine == "openai":
+        from charter.models.openai import OpenAIEngine
+
+        return OpenAIEngine(config)
     try:
         import torch  # noqa: F401
         import transformers  # noqa: F401

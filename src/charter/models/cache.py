@@ -7,6 +7,8 @@ padded on the left, so that all rows write the same column.
 
 from __future__ import annotations
 
+import math
+import mmap
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,12 +16,16 @@ import numpy as np
 import torch
 from transformers.cache_utils import Cache, CacheLayerMixin
 
+IntArray = np.ndarray[Any, np.dtype[np.int64]]
+HUGE = 4 * 2**20  # bytes from which on memory in huge pages is worth it
+
 
 @dataclass(slots=True)
 class Window:
-    """The part of the buffers that the next forward pass sees: `rows`, and the columns from `first` to `filled`."""
+    """The part of the buffers that the library's next forward pass sees: `rows`, and the columns from `first` to
+    `filled`."""
 
-    rows: slice
+    rows: slice | torch.Tensor
     first: int
     filled: int
 
@@ -34,7 +40,7 @@ class Shape:
 
 
 class InPlaceLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
-    """One layer: keys and values of shape [rows, heads, columns, head size], allocated at the first update."""
+    """One layer: keys and values of shape [rows, heads, columns, head size], allocated at the first write."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -44,22 +50,28 @@ class InPlaceLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
 
     def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
         """Allocate. Zeros, not empty memory: a masked position counts 0 times its value, and 0 times NaN is NaN."""
-        size = (self.shape.rows, key_states.shape[1], self.shape.columns)
-        self.keys = key_states.new_zeros((*size, key_states.shape[3]))
-        self.values = value_states.new_zeros((*size, value_states.shape[3]))
+        size = (self.shape.rows, key_states.shape[-3], self.shape.columns)
+        self.keys = _zeros(key_states, (*size, key_states.shape[-1]))
+        self.values = _zeros(value_states, (*size, value_states.shape[-1]))
         self.is_initialized = True
+
+    def write(self, rows: Any, column: int, keys: torch.Tensor, values: torch.Tensor) -> None:
+        """Write [these rows, heads, new columns, head size] (without the rows where `rows` is a number), from `column`
+        on."""
+        if not self.is_initialized:
+            self.lazy_initialization(keys, values)
+        end = column + keys.shape[-2]
+        self.keys[rows, :, column:end] = keys
+        self.values[rows, :, column:end] = values
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *_args: Any, **_kwargs: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Write [rows of the window, heads, new columns, head size]; return views of all that the window sees."""
-        if not self.is_initialized:
-            self.lazy_initialization(key_states, value_states)
+        """What the library calls: write behind the window; return all that the window sees, and what was written."""
         window = self.shape.window
-        end = window.filled + key_states.shape[2]
-        self.keys[window.rows, :, window.filled : end] = key_states
-        self.values[window.rows, :, window.filled : end] = value_states
-        return self.keys[window.rows, :, window.first : end], self.values[window.rows, :, window.first : end]
+        self.write(window.rows, window.filled, key_states, value_states)
+        seen = slice(window.first, window.filled + key_states.shape[-2])
+        return self.keys[window.rows, :, seen], self.values[window.rows, :, seen]
 
     def get_seq_length(self) -> int:
         """Columns that the window sees already."""
@@ -83,25 +95,34 @@ class InPlaceCache(Cache):
         self.stores = [InPlaceLayer(self.shape) for _ in range(layers)]
         super().__init__(layers=list(self.stores))
 
-    def look(self, rows: slice, first: int, filled: int) -> None:
-        """Set the window of the next forward pass. It writes from column `filled` on."""
+    def look(self, rows: slice | torch.Tensor, first: int, filled: int) -> None:
+        """Set the window of the library's next forward pass. It writes from column `filled` on."""
         self.shape.window = Window(rows, first, filled)
 
-    def expand(self, index: torch.Tensor) -> None:
-        """Row i becomes a copy of the old row `index[i]`."""
-        self.shape.rows = len(index)
+    def copy(self, source: IntArray, to: IntArray, columns: slice) -> None:
+        """Row `to[i]` becomes a copy of row `source[i]`, as it was before, in these columns."""
         for layer in self.stores:
-            layer.keys, layer.values = layer.keys[index], layer.values[index]
+            for buffer in (layer.keys, layer.values):
+                old, new = torch.from_numpy(source).to(buffer.device), torch.from_numpy(to).to(buffer.device)
+                buffer[new, :, columns] = buffer[old, :, columns]
 
-    def compact(self, alive: np.ndarray[Any, np.dtype[np.bool_]], filled: int) -> np.ndarray[Any, np.dtype[np.int64]]:
-        """Bring the rows that are alive to the front by moving the last of them into the holes, as far as the columns
-        are `filled`, and return the old row of each new one. Few rows are copied, and nothing is allocated."""
+    def compact(self, alive: np.ndarray[Any, np.dtype[np.bool_]], columns: slice) -> IntArray:
+        """Bring the rows that are alive to the front by moving the last of them into the holes, in these columns, and
+        return the old row of each new one. Few rows are copied."""
         count = int(alive.sum())
         order = np.arange(count)
         holes, tail = np.flatnonzero(~alive[:count]), count + np.flatnonzero(alive[count:])
         order[holes] = tail
-        for layer in self.stores:
-            for buffer in (layer.keys, layer.values):
-                to, source = torch.from_numpy(holes).to(buffer.device), torch.from_numpy(tail).to(buffer.device)
-                buffer[to, :, :filled] = buffer[source, :, :filled]
+        self.copy(tail, holes, columns)
         return order
+
+
+def _zeros(like: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
+    """Zeros, in huge pages where the system has them: decoding reads all of this memory at every step, and looking up
+    small pages takes a fifth of the time."""
+    count = math.prod(shape)
+    if like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE") or count * like.element_size() < HUGE:
+        return like.new_zeros(shape)
+    memory = mmap.mmap(-1, count * like.element_size(), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory.madvise(mmap.MADV_HUGEPAGE)
+    return torch.frombuffer(memory, dtype=like.dtype, count=count).view(shape)

@@ -3,13 +3,14 @@
 Calls are single and asynchronous. Those that wait at the same time run as one batch: the first call asks the event
 loop to run a batch soon, and by then every task that was woken in the same turn of the loop has made its call. The
 calls with the longest prompts go first, so that the rows of a batch are alike; a chain's later calls are longer than
-its first, so that chains are taken to their ends. An engine belongs to one event loop, and a batch blocks it."""
+its first, so that chains are taken to their ends. What a call has read and written is kept for a while, so that the
+chain's next call reads only what is new (`prefixes.py`). An engine belongs to one event loop, and a batch blocks it."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -20,6 +21,7 @@ from charter.core.records import Conversation
 from charter.models import chat, loading
 from charter.models.engine import Choice, ChooseRequest, Completion, GenerateRequest
 from charter.models.forward import context_length, last_logits, last_scores
+from charter.models.prefixes import PrefixPool, default_limit
 from charter.models.sampler import sample
 from charter.models.usage import Usage
 
@@ -39,8 +41,9 @@ class _Call:
 class TransformersEngine:
     """A language model (generate, choose) or a preference model (score) from a folder or hub id."""
 
-    def __init__(self, config: ModelConfig, threads: int | None = None) -> None:
-        """Load. Raises InputError for a path that is not a model and for a tokenizer without a chat template."""
+    def __init__(self, config: ModelConfig, threads: int | None = None, pool_bytes: int | None = None) -> None:
+        """Load. `pool_bytes` is the memory for the prefixes of later calls; 0 keeps none. Raises InputError for a path
+        that is not a model and for a tokenizer without a chat template."""
         if not config.model_name_or_path:
             raise InputError("a transformers model needs `model_name_or_path`", cure="give a folder or a hub id")
         if threads is not None:
@@ -54,6 +57,7 @@ class TransformersEngine:
         self._ends = loading.end_ids(self._model, self._tokenizer)
         self._context = context_length(self._model)
         self._mean = float(getattr(self._model.config, "charter_score_mean", 0.0))  # of the training answers
+        self._pool = PrefixPool(default_limit(self._model.device) if pool_bytes is None else pool_bytes)
         self._waiting: list[_Call] = []
 
     async def generate(self, request: GenerateRequest) -> Completion:
@@ -62,7 +66,7 @@ class TransformersEngine:
         ids = chat.encode_chat(self._tokenizer, request.messages, add_generation_prompt=True)
         kind = ("generate", request.max_new_tokens, request.temperature)
         completion: Completion = await self._call(kind, ids, request.seed)
-        return completion
+        return _until(completion, request.stop)
 
     async def choose(self, request: ChooseRequest) -> Choice:
         """Log-probabilities of the tokens that tell the options apart, given the prompt and what the options share."""
@@ -145,11 +149,12 @@ class TransformersEngine:
             temperature=temperature,
             eos_id=self._ends,
             pad_id=self._tokenizer.pad_token_id,
+            pool=self._pool if self._pool.limit else None,
         )
         completions = []
         for row, sampled in zip(ids, samples, strict=True):
             text = chat.decode_answer(self._tokenizer, sampled.tokens)
-            self.usage.add(len(row), len(sampled.tokens), sampled.truncated)
+            self.usage.add(len(row), len(sampled.tokens), sampled.truncated, sampled.cached)
             completions.append(Completion(text, sampled.truncated, len(row), len(sampled.tokens)))
         return completions
 
@@ -172,3 +177,9 @@ class TransformersEngine:
             for row in part:
                 self.usage.add(len(row))
         return scores
+
+
+def _until(completion: Completion, stop: Sequence[str]) -> Completion:
+    """The text before the first of the stop strings. The tokens behind it were made all the same, and count."""
+    ends = [at for at in map(completion.text.find, stop) if at >= 0]
+    return replace(completion, text=completion.text[: min(ends)].strip(), truncated=False) if ends else completion

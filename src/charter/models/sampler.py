@@ -1,8 +1,9 @@
 """Sampling of a batch of prompts, written for speed where the library's `generate` is slow.
 
-What makes the difference: the key-value cache is written in place (`cache.py`); equal prompts are read once; prompts
-are read in groups of like length, so that few positions are padding; logits are computed for the last position alone;
-one inverse-CDF draw per row replaces the library's chain of logits processors; rows that ended leave the batch.
+What makes the difference: the key-value cache is written in place (`cache.py`); what an earlier call has read is not
+read again (`prefixes.py`); equal prompts are read once, in groups of like length that fit the processor's caches;
+logits are computed for the last position alone; one inverse-CDF draw per row replaces the library's chain of logits
+processors; rows that ended leave the batch; the commonest architectures have a pass of their own (`llama.py`).
 
 Every row draws from its own stream of uniform numbers, a hash of its seed and the step. Its tokens depend on its
 prompt and its seed, and not on the rows beside it or on their order (up to the rounding of the matrix products, whose
@@ -10,7 +11,7 @@ order of summation may change with the shape of the batch)."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,13 +19,15 @@ import numpy as np
 import torch
 
 from charter.core.errors import InputError, WorkError
-from charter.models.cache import InPlaceCache
-from charter.models.forward import context_length, left_pad
+from charter.models.cache import InPlaceCache, IntArray
+from charter.models.decoding import LibraryPass, Pass, View
+from charter.models.forward import context_length
+from charter.models.llama import LlamaPass, suits
+from charter.models.prefixes import Entry, PrefixPool
 
-PREFILL_ROWS = 32  # prompts read together: enough for the matrix products, few enough that lengths are alike
+PREFILL_TOKENS = (2048, 16384)  # read together on a CPU (its caches hold what lies between layers) and on a GPU
 COMPACT_SHARE = 1 / 8  # rows that ended are dropped once they are this share of the batch
 
-IntArray = np.ndarray[Any, np.dtype[np.int64]]
 FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 
 
@@ -33,11 +36,12 @@ class Sampled:
     """One continuation. `tokens` are the ids as the policy emitted them, *with* the end-of-sequence token where there
     was one (`chat.decode_answer` leaves it out of the text); `logprobs` are their log-probabilities under the model
     at temperature 1, whatever the sampling temperature was; `truncated`: it ran into the limit and has no end
-    token."""
+    token; `cached`: how many tokens of the prompt were found in the pool."""
 
     tokens: list[int]
     logprobs: list[float]
     truncated: bool
+    cached: int = 0
 
 
 def sample(
@@ -49,11 +53,13 @@ def sample(
     temperature: float,
     eos_id: int | Collection[int],
     pad_id: int,
+    pool: PrefixPool | None = None,
 ) -> list[Sampled]:
     """Continue every prompt (token ids, not empty) until an end token or `max_new_tokens`; temperature 0 is greedy.
 
     The model is any causal language model with rotary or learned positions; a prompt that leaves less than
-    `max_new_tokens` of the model's context stops earlier, as truncated. Raises InputError for a prompt that fills the
+    `max_new_tokens` of the model's context stops earlier, as truncated. With a `pool`, prompts start from what earlier
+    calls of this model left there. Raises InputError for a prompt that fills the
     context and WorkError where the logits are not finite."""
     if not prompts:
         return []
@@ -62,7 +68,7 @@ def sample(
         model.eval()
     try:
         with torch.inference_mode():
-            return _Batch(model, prompts, max_new_tokens, pad_id).run(
+            return _Batch(model, prompts, max_new_tokens, pad_id, pool).run(
                 uniforms(seeds, max_new_tokens), temperature, eos_id
             )
     finally:
@@ -104,33 +110,39 @@ def pick(logits: torch.Tensor, uniform: torch.Tensor, temperature: float) -> tup
 
 
 class _Batch:
-    """The state of one call: the cache and, for each of its rows, which prompt it is and where it stands."""
+    """The state of one call: the cache and, for each of its rows, which prompt it is and where it begins."""
 
-    def __init__(self, model: Any, prompts: Sequence[list[int]], max_new_tokens: int, pad_id: int) -> None:
-        self.model, self.prompts, self.pad_id = model, prompts, pad_id
+    def __init__(
+        self, model: Any, prompts: Sequence[list[int]], max_new_tokens: int, pad_id: int, pool: PrefixPool | None
+    ) -> None:
+        self.model, self.prompts, self.pad_id, self.pool = model, prompts, pad_id, pool
         self.device = model.device
-        self.lengths: IntArray = np.array([len(prompt) for prompt in prompts], dtype=np.int64)
-        self.width = int(self.lengths.max())
-        self.context = context_length(model)
-        room = self.context - self.lengths
-        if not self.lengths.all() or room.min() < 1:
+        lengths: IntArray = np.array([len(prompt) for prompt in prompts], dtype=np.int64)
+        self.width = int(lengths.max())
+        room = context_length(model) - lengths
+        if not lengths.all() or room.min() < 1:
             full = f"a prompt of {self.width} tokens fills the model's context"
-            what = full if self.lengths.all() else "a prompt is empty"
+            what = full if lengths.all() else "a prompt is empty"
             raise InputError(what, cure="leave out prompts that are empty or as long as the model's context")
         self.limits: IntArray = np.minimum(max_new_tokens, room)
-        self.rows: IntArray = np.argsort(self.lengths, kind="stable")
-        self.masked = _Mask(model, self.lengths[self.rows], self.width, max_new_tokens)
+        self.steps = int(self.limits.max())
+        self.cached: IntArray = np.zeros(len(prompts), dtype=np.int64)
+        self.rows: IntArray = np.array(sorted(range(len(prompts)), key=lambda i: (lengths[i], prompts[i])))
+        self.starts: IntArray = self.width - lengths[self.rows]
+        layers = model.config.get_text_config(decoder=True).num_hidden_layers
+        self.cache = InPlaceCache(layers, len(prompts), self.width + self.steps)
+        self.passes: Pass = LlamaPass(model, self.cache) if suits(model) else LibraryPass(model, self.cache)
 
     def run(self, uniform: FloatArray, temperature: float, eos_id: int | Collection[int]) -> list[Sampled]:
         """The loop: pick a token, note it, drop the rows that ended, read the token."""
         ends = np.array([eos_id] if isinstance(eos_id, int) else sorted(eos_id))
-        steps = int(self.limits.max())
-        tokens = np.full((len(self.rows), steps), self.pad_id, dtype=np.int64)
-        logprobs = np.zeros((len(self.rows), steps))
+        tokens = np.full((len(self.rows), self.steps), self.pad_id, dtype=np.int64)
+        logprobs = np.zeros((len(self.rows), self.steps))
         counts, ended = np.zeros(len(self.rows), dtype=np.int64), np.zeros(len(self.rows), dtype=bool)
         alive = np.ones(len(self.rows), dtype=bool)
-        logits = self.prefill(steps)
-        for step in range(steps):
+        logits = self.prefill()
+        view = View(self.model, self.starts, self.width + self.steps)
+        for step in range(self.steps):
             draws = torch.from_numpy(np.ascontiguousarray(uniform[self.rows, step])).to(self.device)
             picked, logprob = pick(logits, draws, temperature)
             picked_now, logprob_now = picked.cpu().numpy(), logprob.cpu().numpy()
@@ -142,100 +154,77 @@ class _Batch:
             counts[live] = step + 1
             stop = np.isin(picked_now, ends)
             ended[live] = stop[alive]
-            alive &= ~stop & (self.limits[self.rows] > step + 1)
+            going = alive & ~stop & (self.limits[self.rows] > step + 1)
+            self.keep(np.flatnonzero(alive & ~going), tokens, step)
+            alive = going
             if not alive.any():
                 break
             if (~alive).mean() >= COMPACT_SHARE:
                 order = self.compact(alive, step)
                 picked, alive = picked[torch.from_numpy(order).to(self.device)], np.ones(len(order), dtype=bool)
-            logits = self.decode(picked, step)
+                view = View(self.model, self.starts, self.width + self.steps)
+            logits = self.passes.decode(picked, view, self.width + step)
         return [
-            Sampled(tokens[i, : counts[i]].tolist(), logprobs[i, : counts[i]].tolist(), not ended[i])
-            for i in range(len(counts))
+            Sampled(tokens[i, :n].tolist(), logprobs[i, :n].tolist(), not ended[i], int(self.cached[i]))
+            for i, n in enumerate(counts)
         ]
 
-    def prefill(self, steps: int) -> torch.Tensor:
-        """Read all prompts, equal ones once, and return the logits [rows, vocabulary] after each."""
-        ordered = [tuple(self.prompts[i]) for i in self.rows]
-        place = {prompt: i for i, prompt in enumerate(dict.fromkeys(ordered))}
-        unique = list(place)
-        layers = self.model.config.get_text_config(decoder=True).num_hidden_layers
-        self.cache = InPlaceCache(layers, len(unique), self.width + steps)
-        last = []
-        for start in range(0, len(unique), PREFILL_ROWS):
-            group = unique[start : start + PREFILL_ROWS]
-            ids, mask, positions = left_pad(group, self.pad_id, self.device)
-            first = self.width - ids.shape[1]
-            self.cache.look(slice(start, start + len(group)), first, first)
-            output = self.model(
-                input_ids=ids,
-                attention_mask=None if len(group[0]) == ids.shape[1] else mask,
-                position_ids=positions,
-                past_key_values=self.cache,
-                use_cache=True,
-                logits_to_keep=1,
-            )
-            last.append(output.logits[:, -1])
-        logits = torch.cat(last)
-        if len(unique) == len(ordered):
-            return logits
-        index = torch.tensor([place[prompt] for prompt in ordered], device=self.device)
-        self.cache.expand(index)
-        return logits[index]
+    def prefill(self) -> torch.Tensor:
+        """Read what no earlier row has read, equal prompts once; the logits [rows, vocabulary] after each."""
+        ordered = [self.prompts[i] for i in self.rows]
+        first = [i for i, prompt in enumerate(ordered) if not i or prompt != ordered[i - 1]]
+        source = np.repeat(first, np.diff([*first, len(ordered)]))
+        fresh: IntArray = self.width - self.starts
+        for row in first if self.pool else ():
+            fresh[row] -= self.load(row)
+        self.cached[self.rows] = (self.width - self.starts - fresh)[source]
+        logits: Any = None
+        for group in _groups(np.array(first), fresh, PREFILL_TOKENS[self.device.type == "cuda"]):
+            part = self.read(group, int(fresh[group].max()))
+            logits = part.new_empty(len(ordered), part.shape[1]) if logits is None else logits
+            logits[torch.from_numpy(group).to(self.device)] = part
+        if len(first) < len(ordered):
+            copies = np.flatnonzero(source != np.arange(len(ordered)))
+            self.cache.copy(source[copies], copies, slice(0, self.width))
+        every: torch.Tensor = logits[torch.from_numpy(source).to(self.device)]
+        return every
 
-    def decode(self, tokens: torch.Tensor, step: int) -> torch.Tensor:
-        """Read the token that was picked at `step` in every row; logits [rows, vocabulary]."""
-        filled = self.width + step
-        self.cache.look(slice(0, len(self.rows)), 0, filled)
-        # A row that ended at the end of the context may still be in the batch: its position must exist.
-        positions = torch.from_numpy(np.minimum(self.lengths[self.rows] + step, self.context - 1)).to(self.device)
-        output = self.model(
-            input_ids=tokens[:, None],
-            attention_mask=self.masked.until(filled + 1),
-            position_ids=positions[:, None],
-            past_key_values=self.cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        logits: torch.Tensor = output.logits[:, -1]
-        return logits
+    def read(self, group: IntArray, columns: int) -> torch.Tensor:
+        """Read the last columns of the prompts of these rows."""
+        last = [self.prompts[i][-columns:] for i in self.rows[group]]
+        ids = torch.tensor([[self.pad_id] * (columns - len(tokens)) + tokens for tokens in last])
+        return self.passes.prefill(group, ids.to(self.device), self.starts[group], self.width - columns)
+
+    def load(self, row: int) -> int:
+        """Copy the keys and values of the longest prefix that is known; its length."""
+        assert self.pool is not None, "only called with one"
+        shared, entry = self.pool.find(self.prompts[self.rows[row]])
+        if entry is not None:
+            for store, (keys, values) in zip(self.cache.stores, entry.layers, strict=True):
+                store.write(row, int(self.starts[row]), keys[:, :shared], values[:, :shared])
+        return shared
+
+    def keep(self, rows: IntArray, tokens: IntArray, step: int) -> None:
+        """Leave the rows that end at `step` to later calls. The last token was not read."""
+        for row in rows if self.pool else ():
+            number, columns = self.rows[row], slice(int(self.starts[row]), self.width + step)
+            layers = ((store.keys[row, :, columns], store.values[row, :, columns]) for store in self.cache.stores)
+            known = (*self.prompts[number], *tokens[number, :step].tolist())
+            assert self.pool is not None, "only with one"
+            self.pool.add(Entry(known, tuple((keys.clone(), values.clone()) for keys, values in layers)))
 
     def compact(self, alive: np.ndarray[Any, np.dtype[np.bool_]], step: int) -> IntArray:
         """Drop the rows that ended before the token of `step` is read; the old row of each new one."""
-        order = self.cache.compact(alive, self.width + step)
-        self.rows = self.rows[order]
-        self.masked.select(order)
+        order = self.cache.compact(alive, slice(int(self.starts.min()), self.width + step))
+        self.rows, self.starts = self.rows[order], self.starts[order]
         return order
 
 
-class _Mask:
-    """The attention mask of the decoding steps, built once. Where the attention takes it, an additive mask [rows, 1,
-    1, columns] that the model uses as it is; a model with sliding windows or another kernel gets the plain [rows,
-    columns] mask and builds its own at every step."""
-
-    def __init__(self, model: Any, lengths: IntArray, width: int, steps: int) -> None:
-        columns = np.arange(width + steps)
-        mask = torch.from_numpy(columns[None, :] >= (width - lengths)[:, None]).to(model.device)
-        self.padded = bool((lengths < width).any())
-        self.additive = _plain_attention(model)
-        self.mask = mask.long()
-        if self.additive:
-            zeros = torch.zeros(mask.shape, dtype=model.dtype, device=model.device)
-            self.mask = zeros.masked_fill(~mask, torch.finfo(model.dtype).min)[:, None, None, :]
-
-    def until(self, column: int) -> torch.Tensor | None:
-        """The mask of all columns before `column`; None where nothing is masked."""
-        return self.mask[..., :column] if self.padded or not self.additive else None
-
-    def select(self, order: IntArray) -> None:
-        """Keep these rows."""
-        self.mask = self.mask[torch.from_numpy(order).to(self.mask.device)]
-
-
-def _plain_attention(model: Any) -> bool:
-    config = model.config.get_text_config(decoder=True)
-    if getattr(config, "layer_types", None):
-        full = set(config.layer_types) == {"full_attention"}
-    else:
-        full = getattr(config, "sliding_window", None) is None
-    return full and config._attn_implementation in ("sdpa", "eager")
+def _groups(rows: IntArray, lengths: IntArray, most: int) -> Iterator[IntArray]:
+    """Rows with like numbers of tokens to read, together not more than `most` (or one row), each in order."""
+    ordered = rows[np.argsort(lengths[rows], kind="stable")]
+    begin = 0
+    for end in range(1, len(ordered) + 1):
+        if end == len(ordered) or (end + 1 - begin) * lengths[ordered[end]] > most:
+            yield np.sort(ordered[begin:end])
+            begin = end

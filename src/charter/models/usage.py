@@ -1,41 +1,49 @@
-"""What the engines count, how many calls are kept in flight, and what is done about conversations that are too long."""
+"""What the engines count."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Protocol, TypeVar
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from typing import Protocol
 
-from charter.core.errors import TooLong
-from charter.core.stage import Stage
 from charter.models.engine import Engine
 
-IN_FLIGHT = 4096  # tasks at a time: enough to fill batches with calls of like length, few enough for any memory
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+_OF_NETWORKS = ("retries", "cached_tokens")
 
 
 @dataclass(slots=True)
 class Usage:
-    """Calls, tokens, and completions that ran into their limit."""
+    """Calls, tokens, completions that ran into their limit; over a network also attempts made again, and prompt tokens
+    that the server had in its prefix cache. `errors` tells by kind why attempts were made again; it is for whoever
+    watches, and no stage counts it."""
 
     calls: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
     truncated: int = 0
+    retries: int = 0
+    cached_tokens: int = 0
+    errors: Counter[str] = field(default_factory=Counter)
 
-    def add(self, prompt_tokens: int, completion_tokens: int = 0, truncated: bool = False) -> None:
+    def retry(self, kind: str) -> None:
+        """Count one attempt that is made again."""
+        self.retries += 1
+        self.errors[kind] += 1
+
+    def add(
+        self, prompt_tokens: int, completion_tokens: int = 0, truncated: bool = False, cached_tokens: int = 0
+    ) -> None:
         """Count one call."""
+        self.cached_tokens += cached_tokens
         self.calls += 1
         self.prompt_tokens += prompt_tokens
         self.completion_tokens += completion_tokens
         self.truncated += truncated
 
     def to_dict(self) -> dict[str, int]:
-        """Numbers by name, as a stage counts them."""
-        return asdict(self)
+        """Numbers by name, as a stage counts them; what only networks have is left out where there was none."""
+        counts = {name: number for name, number in asdict(self).items() if name != "errors"}
+        return {name: number for name, number in counts.items() if number or name not in _OF_NETWORKS}
 
 
 class Metered(Engine, Protocol):
@@ -51,43 +59,3 @@ def total_usage(*engines: Metered) -> dict[str, int]:
         for name, value in engine.usage.to_dict().items():
             setattr(total, name, getattr(total, name) + value)
     return total.to_dict()
-
-
-async def for_each(
-    function: Callable[[Item], Awaitable[Result]], items: Sequence[Item], done: Callable[[], object]
-) -> list[Result]:
-    """`function` of every item, at most IN_FLIGHT at a time, in the order of the items; `done()` after each. An item
-    is taken to its end before a new one begins. The first error ends it."""
-    results: dict[int, Result] = {}
-    queue = iter(enumerate(items))
-
-    async def worker() -> None:
-        for i, item in queue:
-            results[i] = await function(item)
-            done()
-
-    await asyncio.gather(*(worker() for _ in range(min(IN_FLIGHT, len(items)))))
-    return [results[i] for i in range(len(items))]
-
-
-def all_that_fit(
-    stage: Stage, function: Callable[[Item], Awaitable[Result]], items: Sequence[Item], what: str
-) -> list[Result]:
-    """`function` of every item, in the order of the items, with progress. Items that raise TooLong are left out, and
-    one line says so; the caller counts them. Raises the first TooLong where none fits."""
-    refusals: list[TooLong] = []
-
-    async def attempt(item: Item) -> list[Result]:
-        try:
-            return [await function(item)]
-        except TooLong as error:
-            refusals.append(error)
-            return []
-
-    with stage.progress(len(items), what) as bar:
-        results = asyncio.run(for_each(attempt, items, bar.advance))
-    if refusals:
-        if len(refusals) == len(items):
-            raise refusals[0]
-        stage.warn(f"{what}: {len(refusals):,} of {len(items):,} left out as too long (one: {refusals[0].what})")
-    return [result for group in results for result in group]

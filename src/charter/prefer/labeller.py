@@ -13,7 +13,8 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from statistics import fmean
 from typing import Literal
 
@@ -21,19 +22,20 @@ from charter import constitution as constitutions
 from charter.constitution import Constitution, Principle, draw
 from charter.core.errors import TooLong
 from charter.core.recipe import LabelConfig, ModelConfig
-from charter.core.records import Comparison, Preference, Verdict, user
+from charter.core.records import Comparison, Preference, Prompt, Verdict, user
 from charter.core.seeds import derive
 from charter.core.stage import Artifact, Stage
-from charter.core.tables import read_records, write_records
+from charter.core.tables import count_records, iterate_records, write_records
 from charter.models import open_engine
 from charter.models.engine import Choice, ChooseRequest, Engine
-from charter.models.usage import for_each, total_usage
+from charter.models.runner import all_that_can
 from charter.prefer.templates import OPTIONS, judge_message
 from charter.statistics.agreement import confidence, first_chosen, mean, same_position
 
 VERSION = 2
 
 Order = Literal["ab", "ba"]
+_NO_TEXTS = Comparison("", Prompt("", ()), "", "")
 
 
 def label(
@@ -46,19 +48,31 @@ def label(
 ) -> None:
     """Label every comparison with the feedback model. Writes a Preference for each, in order, those without a valid
     verdict too, and counts what is known of the labels' quality without gold."""
-    engine = open_engine(feedback, threads)
+    engine = open_engine(feedback, threads, stage)
     principles = constitutions.load(constitution.path)
-    todo = read_records(comparisons.path, Comparison)
+    todo = iterate_records(comparisons.path, Comparison)
     earlier = {p.comparison.id: p for p in stage.earlier_records(Preference)}
 
     async def work(comparison: Comparison) -> Preference:
         return await judge(engine, principles, config, comparison, stage.seed, earlier.get(comparison.id))
 
-    with stage.progress(len(todo), "labels") as bar:
-        preferences = asyncio.run(for_each(work, todo, bar.advance))
-    stage.count(comparisons=write_records(stage.out, preferences), **total_usage(engine), **figures(preferences))
+    light: list[Preference] = []  # without the texts, which need not fit in memory
+    known = 0
+
+    def noted(preferences: Iterator[Preference]) -> Iterator[Preference]:
+        nonlocal known
+        for preference in preferences:
+            light.append(replace(preference, comparison=_NO_TEXTS))
+            if before := earlier.get(preference.comparison.id):
+                known += taken_over(preference, before)
+            yield preference
+
+    total = count_records(comparisons.path)
+    labelled = all_that_can(stage, work, todo, "labels", engine, unit="comparisons", total=total)
+    write_records(stage.out, noted(labelled))
+    stage.count(**figures(light))
     if earlier:
-        stage.count(taken_over=taken_over(preferences, earlier))
+        stage.count(taken_over=known)
 
 
 async def judge(
@@ -120,14 +134,10 @@ def questions(
     ]
 
 
-def taken_over(preferences: Sequence[Preference], earlier: Mapping[str, Preference]) -> int:
-    """How many verdicts stand in the earlier labels already."""
-    known = (_verdicts_of(earlier.get(p.comparison.id), p.comparison) for p in preferences)
-    return sum(
-        (v.principle_id, v.principle_hash, v.order) in verdicts
-        for p, verdicts in zip(preferences, known, strict=True)
-        for v in p.verdicts
-    )
+def taken_over(preference: Preference, earlier: Preference) -> int:
+    """How many of a label's verdicts stand in an earlier one already."""
+    known = _verdicts_of(earlier, preference.comparison)
+    return sum((v.principle_id, v.principle_hash, v.order) in known for v in preference.verdicts)
 
 
 def _verdicts_of(earlier: Preference | None, comparison: Comparison) -> dict[tuple[str, str, Order], Verdict]:

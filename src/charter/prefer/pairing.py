@@ -6,6 +6,7 @@ place. Two answers that are the same leave nothing to prefer: the pair is droppe
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable, Iterator
 
 from charter.core.errors import InputError, WorkError
 from charter.core.recipe import ModelConfig, PairConfig
@@ -15,8 +16,8 @@ from charter.core.stage import Artifact, Stage
 from charter.core.tables import write_records
 from charter.models import open_engine
 from charter.models.engine import Engine, GenerateRequest
-from charter.models.usage import all_that_fit, total_usage
-from charter.prompts import load_prompts
+from charter.models.runner import all_that_can
+from charter.prompts import iterate_prompts
 
 VERSION = 1
 
@@ -38,22 +39,27 @@ def pairs(
         )
     if sl is not None:
         model = model.model_copy(update={"model_name_or_path": str(sl.path), "revision": None})
-    engine = open_engine(model, threads)
-    todo = [(prompt, n) for prompt in load_prompts(prompts.path) for n in range(config.pairs)]
+    engine = open_engine(model, threads, stage)
+    todo = ((prompt, n) for prompt in iterate_prompts(prompts.path) for n in range(config.pairs))
+    total = config.pairs * sum(1 for _ in iterate_prompts(prompts.path))
 
     async def work(item: tuple[Prompt, int]) -> Comparison:
         return await sample_pair(engine, config, *item, stage.seed)
 
-    sampled = all_that_fit(stage, work, todo, "pairs")
-    different = [comparison for comparison in sampled if comparison.a != comparison.b]
-    if not different:
+    sampled = all_that_can(stage, work, todo, "pairs", engine, unit="pairs", total=total)
+    written = write_records(stage.out, different(sampled))
+    stage.count(comparisons=written, identical=int(stage.counts["pairs"]) - written)
+
+
+def different(pairs: Iterable[Comparison]) -> Iterator[Comparison]:
+    """The pairs whose answers differ. Raises WorkError, in the end, where there is none."""
+    found = False
+    for pair in pairs:
+        if pair.a != pair.b:
+            found = True
+            yield pair
+    if not found:
         raise WorkError("the two answers are the same in every pair", cure="raise pair.temperature, or train less")
-    stage.count(
-        comparisons=write_records(stage.out, different),
-        identical=len(sampled) - len(different),
-        too_long=len(todo) - len(sampled),
-        **total_usage(engine),
-    )
 
 
 async def sample_pair(engine: Engine, config: PairConfig, prompt: Prompt, number: int, run_seed: int) -> Comparison:

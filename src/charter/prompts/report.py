@@ -26,6 +26,8 @@ class PromptReport:
     """Lines by what is unusual about them; they are kept where nothing is in the way."""
     set_aside: dict[str, list[int]] = field(default_factory=dict)
     """Lines by why they could not be used."""
+    other_scripts: int = 0
+    """Prompts taken whose last words are mostly not in Latin letters; they are kept whole like all others."""
 
     @property
     def set_aside_rows(self) -> int:
@@ -51,12 +53,15 @@ class PromptReport:
             "duplicates": len(self.duplicates),
             "odd": self.odd_rows,
             "set_aside": self.set_aside_rows,
+            **({"other_scripts": self.other_scripts} if self.other_scripts else {}),
         }
 
     def __str__(self) -> str:
         lines = [f"{self.path}: {self.rows} rows, {self.taken} taken"]
         if self.duplicates:
             lines.append(f"duplicates, dropped: {_listed(self.duplicates)}")
+        if self.other_scripts:
+            lines.append(f"not in Latin letters: {self.other_scripts}")
         lines += [f"odd, {reason}: {_listed(where)}" for reason, where in sorted(self.odd.items())]
         lines += [f"set aside, {reason}: {_listed(where)}" for reason, where in sorted(self.set_aside.items())]
         return "\n  ".join(lines)

@@ -7,16 +7,14 @@ hold in places (an empty turn, two answers that are the same) is a reason, to be
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 from charter.core.errors import InputError
 from charter.core.records import Conversation, Message, Role, user
 from charter.prompts import transcripts
+from charter.prompts.files import Row
 from charter.prompts.transcripts import ASSISTANT_FIRST, EMPTY_TURN, TWO_ASSISTANT, TWO_HUMAN
-
-Row = Mapping[str, Any]
 
 LATE_SYSTEM = "a system message after the first message"
 LIKE_TRANSCRIPT = "a Human/Assistant transcript where a single message was expected (it is kept as it is)"
@@ -25,6 +23,14 @@ EMPTY_LAST = "the last Human turn is empty"
 NO_SHARED_PREFIX = "the pair shares no prompt"
 DIVERGES_EARLY = "the pair parts before its last answers"
 IDENTICAL = "the two answers are the same"
+
+TRANSCRIPTS = ("transcript", "messages", "chosen")
+"""Columns of whole conversations, in the order in which they are looked for."""
+_ATTEMPT = {
+    *("min_harmlessness_score_transcript", "task_description"),
+    *("task_description_harmlessness_score", "task_descripton_harmlessness_score"),  # published with this slip
+}
+"""Columns that tell a red-team attempt: what its person said later answers what the attacked model said."""
 
 _ROLES: tuple[Role, ...] = get_args(Role)
 _CURE = "give each row a `prompt`: a text, or a list of {role, content} that ends with the user"
@@ -42,15 +48,16 @@ class Reading:
 
 
 def read_prompt(row: Row, where: str) -> Reading:
-    """The prompt of a row with `prompt`, with `transcript`, or with `chosen` (and `rejected`) and no prompt."""
+    """The prompt of a row with `prompt`, with `transcript` or `messages`, or with `chosen` (and `rejected`) and no
+    prompt. Of a red-team attempt it is what the person says first."""
     if row.get("prompt") is not None:
         return _given_prompt(row["prompt"], where)
     if row.get("chosen") is not None and row.get("rejected") is not None:
         return _pair(row["chosen"], row["rejected"], where)
-    for field in ("transcript", "chosen"):
+    for field in TRANSCRIPTS:
         if row.get(field) is not None:
-            return _transcript(row[field], f"{where}: {field}")
-    known = ", ".join(row) or "nothing"
+            return _transcript(row[field], f"{where}: {field}", first=not _ATTEMPT.isdisjoint(row))
+    known = ", ".join(map(str, row)) or "nothing"
     raise InputError(f"the row has no prompt (it has {known})", where=where, cure=_CURE)
 
 
@@ -154,9 +161,12 @@ def _like_transcript(text: str) -> bool:
 # transcripts ---------------------------------------------------------------------------------------------------------
 
 
-def _transcript(value: Any, where: str) -> Reading:
-    """The prompt of one whole conversation: everything up to its last Human turn."""
+def _transcript(value: Any, where: str, *, first: bool = False) -> Reading:
+    """The prompt of one whole conversation: everything up to its last Human turn, or up to its `first`."""
     messages, odd = _conversation(value, where)
+    if first:
+        start = next((index for index, message in enumerate(messages) if message.role == "user"), len(messages))
+        messages = messages[: start + 1]
     return _up_to_the_human(messages, odd)
 
 

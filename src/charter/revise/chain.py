@@ -9,7 +9,6 @@ for the same thing wastes a round, unless the constitution's sampling says other
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import takewhile
 
@@ -17,7 +16,7 @@ from charter.constitution import Constitution, Principle, draw
 from charter.core.recipe import ReviseConfig
 from charter.core.records import Chain, Conversation, Round, assistant, user
 from charter.core.seeds import derive
-from charter.models.engine import Engine, GenerateRequest
+from charter.models.engine import Completion, Engine, GenerateRequest
 
 
 async def revise_chain(
@@ -50,12 +49,12 @@ async def revise_chain(
         critique = None
         if config.critique and principle.critique:
             conversation = (*conversation, user(principle.critique))
-            critique = await _ask(critic, conversation, derive(*key, "critique"), config)
+            critique = (await _ask(critic, conversation, derive(*key, "critique"), config)).text
             conversation = (*conversation, assistant(critique))
         assert principle.revision is not None, "only principles with a revision are drawn"
         conversation = (*conversation, user(principle.revision))
         revision = await _ask(engine, conversation, derive(*key, "revision"), config)
-        rounds.append(Round(principle.id, principle.hash, critique, revision))
+        rounds.append(Round(principle.id, principle.hash, critique, revision.text, revision.truncated))
     return replace(chain, rounds=tuple(rounds), constitution_hash=constitution.hash)
 
 
@@ -65,14 +64,12 @@ def _continues(chain: Chain, start: Chain) -> bool:
     return (chain.prompt, chain.response, chain.rounds[:length]) == (start.prompt, start.response, start.rounds)
 
 
-def taken_over(chains: Sequence[Chain], earlier: Mapping[tuple[str, int], Chain]) -> int:
-    """How many rounds stand in the earlier chains already, by prompt and number."""
-    both = ((chain, earlier.get((chain.prompt.id, chain.chain))) for chain in chains)
-    return sum(
-        len(list(takewhile(lambda pair: pair[0] == pair[1], zip(now.rounds, before.rounds, strict=False))))
-        for now, before in both
-        if before is not None and before.prompt == now.prompt and before.response == now.response
-    )
+def taken_over(chain: Chain, earlier: Chain) -> int:
+    """How many of a chain's rounds stand in an earlier one already."""
+    if (earlier.prompt, earlier.response) != (chain.prompt, chain.response):
+        return 0
+    pairs = zip(chain.rounds, earlier.rounds, strict=False)
+    return len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
 
 
 def same_principle(done: Round, principle: Principle) -> bool:
@@ -89,6 +86,5 @@ def used(constitution: Constitution, rounds: list[Round]) -> set[str]:
     return {name for name in names if names.count(name) == most}
 
 
-async def _ask(engine: Engine, conversation: Conversation, seed: int, config: ReviseConfig) -> str:
-    request = GenerateRequest(conversation, seed, config.max_new_tokens, config.temperature)
-    return (await engine.generate(request)).text
+async def _ask(engine: Engine, conversation: Conversation, seed: int, config: ReviseConfig) -> Completion:
+    return await engine.generate(GenerateRequest(conversation, seed, config.max_new_tokens, config.temperature))

@@ -4,18 +4,21 @@ Every round's revision is an answer to the original prompt; the first answer, wh
 is TRL's. It is given token ids and labels, so that it tokenises nothing itself: training, sampling and scoring see the
 same template. Loss falls on the answer's tokens and its end-of-sequence token alone.
 
-All revisions are kept, also where two rounds wrote the same words (the paper trains on every round; they are counted).
+All revisions are kept in which the filters (`revise/filters.py`) find no fault, also where two rounds wrote the same
+words (the paper trains on every round; they are counted).
 Helpful answers are taken up to `helpful_fraction` of the data: a seeded subsample where there are more, all of them
 where there are fewer.
 
-Departures from the paper: the number of epochs, the batch and the rate come from the recipe.
+Departures from the paper: the number of epochs, the batch and the rate come from the recipe, and faulty revisions are
+left out.
 """
 
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -28,6 +31,7 @@ from charter.core.stage import Artifact, Stage
 from charter.core.tables import read_records
 from charter.models.chat import encode_answer
 from charter.models.loading import load_causal_lm, load_tokenizer
+from charter.revise.filters import verdicts
 from charter.train.common import (
     count_too_long,
     has_bf16,
@@ -79,7 +83,8 @@ def train(
     start = go_on_from or start
     chains = read_records(revisions.path, Chain)
     helpful_chains = read_records(helpful.path, Chain) if helpful else []
-    examples = mix(stage, config, revision_examples(config, chains), helpful_examples(helpful_chains))
+    revised = revision_examples(config, passing(stage, config, chains))
+    examples = mix(stage, config, revised, helpful_examples(helpful_chains))
     with session(derive(stage.seed, "sl"), threads) as device:
         tokenizer = load_tokenizer(start.path)
         model = load_causal_lm(start.path, dtype="float32", device=str(device))
@@ -87,6 +92,26 @@ def train(
         fit(stage, config, model, tokenizer, rows)
         model.save_pretrained(stage.out)
         tokenizer.save_pretrained(stage.out)
+
+
+def passing(stage: Stage, config: SLConfig, chains: Sequence[Chain]) -> list[Chain]:
+    """The chains with those rounds alone that are wanted and in which `config.filters` find no fault. Every fault is
+    counted (`fault_...`), also those that are not filtered; what is left out in all is `filtered`."""
+    wanted = slice(None) if config.train_on == "all_rounds" else slice(-1, None)
+    found: Counter[str] = Counter()
+    passed = []
+    for chain in chains:
+        judged = list(verdicts(chain, config.filters))[wanted]
+        found.update(fault for _, fault in judged if fault)
+        rounds = tuple(done for done, fault in judged if fault not in config.filters)
+        passed.append(replace(chain, rounds=rounds))
+    filtered = {fault: number for fault, number in found.items() if fault in config.filters}
+    stage.count(revisions=0)  # counted first, and so shown when the stage ends
+    stage.count(filtered=sum(filtered.values()), **{f"fault_{fault}": number for fault, number in found.items()})
+    if filtered:
+        listed = ", ".join(f"{number:,} {fault}" for fault, number in sorted(filtered.items()))
+        stage.warn(f"{sum(filtered.values()):,} revisions left out: {listed}")
+    return passed
 
 
 def revision_examples(config: SLConfig, chains: Sequence[Chain]) -> list[Example]:
@@ -109,7 +134,8 @@ def mix(stage: Stage, config: SLConfig, revisions: Sequence[Example], helpful: S
     usable = [example for example in helpful if example.answer.strip()]
     empty = len(revisions) + len(helpful) - len(kept) - len(usable)
     if not kept:
-        raise WorkError("there are no revisions to train on", cure="look at the revisions: all of them are empty")
+        cure = "look at the revisions: all of them are empty, or `sl.filters` leave them out"
+        raise WorkError("there are no revisions to train on", cure=cure)
     wanted = round(len(kept) * config.helpful_fraction / (1.0 - config.helpful_fraction))
     if wanted < len(usable):
         usable = random.Random(derive(stage.seed, "sl", "helpful")).sample(usable, wanted)

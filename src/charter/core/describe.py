@@ -1,0 +1,49 @@
+"""What decides a result, as plain data: for fingerprints of stages and keys of calls."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from charter.core.fingerprint import fingerprint_path
+from charter.core.recipe import ModelConfig, Recipe
+from charter.core.stage import Artifact
+
+_BESIDE = {
+    *("batch_size", "device", "price_prompt", "price_completion", "journal"),
+    *("base_url", "api_key_env", "max_concurrency", "timeout", "attempts"),
+}
+"""What of a model's settings cannot change what it says: how fast it is asked, and where it is served."""
+
+
+def described(thing: Any) -> Any:
+    """What a stage is given, for its fingerprint: files and local models by their contents and not by their names, so
+    that a moved project keeps its work and an edited model does not; nothing that cannot change the result."""
+    if isinstance(thing, Artifact):
+        return thing.fingerprint
+    if isinstance(thing, ModelConfig):
+        fields = _deciding(thing)
+        path = Path(thing.model_name_or_path or "")
+        if thing.model_name_or_path and path.is_dir():
+            fields["model_name_or_path"] = fingerprint_path(path)
+        return fields
+    if isinstance(thing, Path) and thing.is_file():
+        return fingerprint_path(thing)
+    if isinstance(thing, dict):
+        return {key: described(value) for key, value in thing.items()}
+    if isinstance(thing, list | tuple):
+        return [described(value) for value in thing]
+    if hasattr(type(thing), "model_fields"):
+        return {name: described(getattr(thing, name)) for name in type(thing).model_fields}
+    return thing
+
+
+def identity(recipe: Recipe) -> dict[str, Any]:
+    """What makes a recipe another one: all but the budget and how its models are reached. Files go by their names."""
+    fields = {name: getattr(recipe, name) for name in type(recipe).model_fields if name != "budget"}
+    models = {name: getattr(recipe.models, name) for name in type(recipe.models).model_fields}
+    return {**fields, "models": {name: model and _deciding(model) for name, model in models.items()}}
+
+
+def _deciding(model: ModelConfig) -> dict[str, Any]:
+    return {name: getattr(model, name) for name in type(model).model_fields if name not in _BESIDE}

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from benchmarks.generation.server import reset, serve, stats
+
+from charter.core.errors import WorkError
+from charter.core.recipe import ModelConfig
+from charter.core.records import user
+from charter.models.engine import Choice, ChooseRequest, Completion, GenerateRequest
+from charter.models.openai import Findings, OpenAIEngine
+from charter.models.openai.loop import run as run_fast
+from models.openai.fake_endpoint import ASK, KNOWN, Endpoint, chat, error, run
+
+FAST: dict[str, Any] = {"first_token": 0.001, "per_token": 0.0}
+ALL = Findings("simulated", ("simulated",), logprobs=20, prefill=True, n=True, seed=True, stop=True, usage=True)
+
+
+def found(url: str, **config: Any) -> Findings:
+    engine = OpenAIEngine(ModelConfig(engine="openai", model="simulated", base_url=url, **config))
+    return asyncio.run(engine.probe())
+
+
+@pytest.mark.parametrize(
+    ("options", "expected", "said"),
+    [
+        ({}, ALL, ""),
+        ({"max_context": 700}, replace(ALL, context=700), ""),
+        (
+            {"max_context": 700, "cut_context": True},
+            replace(ALL, context=700, cuts=699),
+            "cuts long prompts to 699 tokens in silence",
+        ),
+        ({"ignore": ("seed",)}, replace(ALL, seed=False), "ignores seeds"),
+        ({"ignore": ("n",)}, replace(ALL, n=False), "one answer to a request"),
+        ({"ignore": ("stop",)}, replace(ALL, stop=False), "ignores stop strings"),
+        ({"ignore": ("logprobs",)}, replace(ALL, logprobs=0, prefill=False), "choices are sampled votes"),
+        ({"max_top_logprobs": 5}, replace(ALL, logprobs=5), "the 5 likeliest tokens only"),
+        ({"think": "reasoning"}, replace(ALL, thinks=True), "thinks before it answers"),
+        ({"think": "inline"}, replace(ALL, thinks=True), "thinks before it answers"),
+    ],
+)
+def test_what_a_server_honours(options: dict[str, Any], expected: Findings, said: str) -> None:
+    with serve(**FAST, **options) as url:
+        findings = found(url)
+    assert findings == expected
+    lines = findings.lines()
+    assert (len(lines) == 1 and said in lines[0]) if said else lines == []
+    assert findings.to_dict()["logprobs"] == expected.logprobs
+
+
+def test_a_system_role_that_is_not_known() -> None:
+    with serve(**FAST) as url:
+        reset(url, no_system=True)
+        findings = found(url, system_prompt="be kind")
+    assert findings.learned == ("fold_system",)
+    assert "knows no system role" in findings.lines()[0]
+
+
+def test_text_is_continued_anyway() -> None:
+    with serve(**FAST) as url:
+        findings = found(url, format="transcript")
+    assert (findings.prefill, findings.echo, findings.logprobs) == (False, False, 20)
+
+
+def test_the_probe_is_made_once() -> None:
+    endpoint = Endpoint(default=chat("a b c"))
+
+    async def scenario(engine: OpenAIEngine) -> None:
+        await asyncio.gather(*(engine.generate(ASK) for _ in range(50)))
+        assert await engine.probe() is engine.findings
+
+    run(scenario, endpoint, findings=None)
+    asked = sum(body["messages"][0]["content"] == "where to" for body in endpoint.bodies)
+    assert asked == 50
+    assert len(endpoint.bodies) - asked == 12
+
+
+def test_what_all_endpoints_refuse_stops_at_the_start() -> None:
+    endpoint = Endpoint(default=error(400, "top_p must be in (0, 1]"))
+    with pytest.raises(WorkError, match="top_p must be"):
+        run(lambda e: e.generate(ASK), endpoint, findings=None)
+    assert len(endpoint.bodies) == 1
+
+
+def test_another_name_than_the_listed_is_said() -> None:
+    findings = replace(KNOWN, listed=("llama.gguf",))
+    assert "any model name" in findings.lines()[0]
+
+
+def test_calls_on_a_faulty_server_all_end_well() -> None:
+    faults = {"429": 0.02, "500": 0.02, "drop": 0.02, "bad_json": 0.02, "html": 0.02, "empty": 0.02, "error_body": 0.02}
+    faults |= {"no_logprobs": 0.05, "short_logprobs": 0.05}
+
+    async def ask(engine: OpenAIEngine) -> tuple[list[Completion], list[Choice]]:
+        calls = (engine.generate(GenerateRequest((user(f"question {i}"),), i, 20)) for i in range(300))
+        choices = (engine.choose(ChooseRequest((user(f"which {i}"),), ("(A)", "(B)"))) for i in range(300))
+        return await asyncio.gather(*calls), await asyncio.gather(*choices)
+
+    def both(url: str) -> tuple[list[Completion], list[Choice]]:
+        return run_fast(ask(OpenAIEngine(ModelConfig(engine="openai", model="simulated", base_url=url, timeout=20))))
+
+    with serve(**FAST) as url:
+        expected = both(url)
+    with serve(**FAST, faults=faults) as url:
+        got = both(url)
+        assert sum(stats(url)["faults"].values()) > 50
+    assert got == expected
+    assert all(choice.mass == pytest.approx(0.95) for choice in got[1])
+    assert all(not completion.truncated or completion.completion_tokens == 20 for completion in got[0])
