@@ -26,6 +26,7 @@ class Journalled:
         self.name, self.usage, self.replay = engine.name, engine.usage, Usage()
         self._identity = identity
         self.in_flight = getattr(engine, "in_flight", IN_FLIGHT)
+        self.network = getattr(engine, "network", False)
 
     async def generate(self, request: GenerateRequest) -> Completion:
         """As the engine, or as it was."""

@@ -42,7 +42,7 @@ def in_order(
 ) -> Iterator[Result]:
     """`work` of every item, in the order of the items. The first error ends it: the other items are given up. `engines`
     are closed in the end."""
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=_loop_factory(engines)) as runner:
         batches = _batches(work, items, in_flight)
         try:
             while batch := runner.run(anext(batches, None)):
@@ -99,8 +99,10 @@ async def _close(batches: Any, engines: Sequence[Any]) -> None:
             await engine.aclose()
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """uvloop's, where it is installed."""
+def _loop_factory(engines: Sequence[Any]) -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop's, where it is installed and calls go over a network. What a local engine does must not depend on it."""
+    if not any(getattr(engine, "network", False) for engine in engines):
+        return None
     try:
         import uvloop
     except ImportError:
