@@ -94,7 +94,7 @@ def stale(run: Path, new: Constitution) -> Stale:
 
 
 def note(run: RunFolder, parent: Path, new: Constitution) -> None:
-    """Keep in the run what it came from, for its report: the parent's figures, and what was changed and is stale."""
+    """Keep in the run what it came from, for its report: the parent's figures and calls, and what was changed."""
     folder = run.path / PARENT
     old = constitutions.load(parent / "constitution.yaml")
     if (folder / "changes.json").is_file():

@@ -72,15 +72,6 @@ def test_unknown_names_are_answered_with_the_nearest() -> None:
         library.path("harmles")
 
 
-def test_summaries_count_what_can_be_drawn() -> None:
-    found = {summary.name: summary for summary in library.summaries()}
-    assert list(found) == library.names()
-    assert found["harmless"].principles == {"revision": 16, "comparison": 16}
-    assert found["minimal"].principles == {"revision": 1, "comparison": 1}
-    assert found["honesty"].version == constitution("honesty").version
-    assert found["crisis"].description == constitution("crisis").description
-
-
 # every principle -----------------------------------------------------------------------------------------------------
 
 

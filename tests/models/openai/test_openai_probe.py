@@ -12,7 +12,6 @@ from charter.core.recipe import ModelConfig
 from charter.core.records import user
 from charter.models.engine import Choice, ChooseRequest, Completion, GenerateRequest
 from charter.models.openai import Findings, OpenAIEngine
-from charter.models.openai.loop import run as run_fast
 from models.openai.fake_endpoint import ASK, KNOWN, Endpoint, chat, error, run
 
 FAST: dict[str, Any] = {"first_token": 0.001, "per_token": 0.0}
@@ -101,7 +100,7 @@ def test_calls_on_a_faulty_server_all_end_well() -> None:
         return await asyncio.gather(*calls), await asyncio.gather(*choices)
 
     def both(url: str) -> tuple[list[Completion], list[Choice]]:
-        return run_fast(ask(OpenAIEngine(ModelConfig(engine="openai", model="simulated", base_url=url, timeout=20))))
+        return asyncio.run(ask(OpenAIEngine(ModelConfig(engine="openai", model="simulated", base_url=url, timeout=20))))
 
     with serve(**FAST) as url:
         expected = both(url)
