@@ -161,7 +161,7 @@ def test_kill_9_loses_no_more_than_what_just_came(tmp_path: Path) -> None:
         "        journal.append(n.to_bytes(16, 'little'), b'x' * 100)\n"
         "        if n % 50 == 0:\n"
         "            time.sleep(0.005)\n"
-        "            print(n - 50, flush=True)\n"
+        "            print(n - 1000, flush=True)  # appended a tenth of a second ago, or earlier\n"
     )
     process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
